@@ -1,0 +1,105 @@
+# One function makes a module. Every .cpp below the module's folder is in the build; its suffix says what it is:
+#   main.cpp            an executable (name: the EXECUTABLE argument), linked with the module's library
+#   *_test.cpp          unit test, no I/O beyond the process                          label unit
+#   *_redistest.cpp, *_dbtest.cpp, *_servicetest.cpp   one part with real servers     label service
+#   *_integrationtest.cpp  several roles, real Docker and sandbox                     label integration
+#   *_e2etest.cpp       everything, real agent binaries                               label e2e
+#   *_bench.cpp         Google Benchmark                                              target <module>_bench
+#   *_fuzz.cpp          libFuzzer, one executable a file (preset "fuzz")
+#   anything else       the module's library
+#
+#   codegen_module(NAME DEPS lib... [EXECUTABLE name] [STATIC_PIE] [TEST_DEPS lib...])
+include(GoogleTest)
+
+add_library(codegen_options INTERFACE)
+target_include_directories(codegen_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(codegen_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wimplicit-fallthrough -Werror -fno-omit-frame-pointer)
+target_compile_definitions(codegen_options INTERFACE
+  FMT_HEADER_ONLY                     # Debian has no static libfmt, and two programs are static
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
+  CODEGEN_VERSION="${PROJECT_VERSION}")
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # Time stamps in precompiled headers would defeat ccache.
+  target_compile_options(codegen_options INTERFACE "SHELL:-Xclang -fno-pch-timestamp" -fpch-instantiate-templates -Wno-unused-command-line-argument)
+endif()
+if(CODEGEN_SANITIZERS)
+  target_compile_options(codegen_options INTERFACE -fsanitize=${CODEGEN_SANITIZERS} -fno-sanitize-recover=all)
+  target_link_options(codegen_options INTERFACE -fsanitize=${CODEGEN_SANITIZERS})
+endif()
+
+function(codegen_filter_suffix out_matching out_rest pattern)
+  set(matching ${ARGN})
+  set(rest ${ARGN})
+  list(FILTER matching INCLUDE REGEX "${pattern}")
+  list(FILTER rest EXCLUDE REGEX "${pattern}")
+  set(${out_matching} ${matching} PARENT_SCOPE)
+  set(${out_rest} ${rest} PARENT_SCOPE)
+endfunction()
+
+function(codegen_add_tests target label timeout deps)
+  if(NOT ARGN)
+    return()
+  endif()
+  add_executable(${target} ${ARGN})
+  target_link_libraries(${target} PRIVATE codegen_options ${deps} GTest::gmock GTest::gtest_main)
+  target_precompile_headers(${target} REUSE_FROM codegen_test_pch)
+  # CODEGEN_BIN is where the test finds the programs it starts; tests of programs use the release build's.
+  target_compile_definitions(${target} PRIVATE CODEGEN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CODEGEN_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/testbin)
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT ${timeout})
+endfunction()
+
+function(codegen_module name)
+  cmake_parse_arguments(arg "STATIC_PIE" "EXECUTABLE" "DEPS;TEST_DEPS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  codegen_filter_suffix(main sources "/main\\.cpp$" ${sources})
+  codegen_filter_suffix(e2e sources "_e2etest\\.cpp$" ${sources})
+  codegen_filter_suffix(integration sources "_integrationtest\\.cpp$" ${sources})
+  codegen_filter_suffix(service sources "_(redis|db|service)test\\.cpp$" ${sources})
+  codegen_filter_suffix(unit sources "_test\\.cpp$" ${sources})
+  codegen_filter_suffix(benches sources "_bench\\.cpp$" ${sources})
+  codegen_filter_suffix(fuzzers sources "_fuzz\\.cpp$" ${sources})
+
+  if(sources)
+    add_library(${name} STATIC ${sources})
+    target_link_libraries(${name} PUBLIC codegen_options ${arg_DEPS})
+    target_precompile_headers(${name} REUSE_FROM codegen_pch)
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE codegen_options ${arg_DEPS})
+  endif()
+  if(main)
+    add_executable(${arg_EXECUTABLE} ${main})
+    target_link_libraries(${arg_EXECUTABLE} PRIVATE ${name})
+    if(arg_STATIC_PIE AND NOT CODEGEN_SANITIZERS)   # static sanitizer binaries crash at start
+      target_link_options(${arg_EXECUTABLE} PRIVATE -static-pie)
+    endif()
+  endif()
+  codegen_add_tests(${name}_test unit 120 "${name};${arg_TEST_DEPS}" ${unit})
+  codegen_add_tests(${name}_servicetest service 180 "${name};${arg_TEST_DEPS}" ${service})
+  codegen_add_tests(${name}_integrationtest integration 300 "${name};${arg_TEST_DEPS}" ${integration})
+  codegen_add_tests(${name}_e2etest e2e 600 "${name};${arg_TEST_DEPS}" ${e2e})
+  if(benches)
+    add_executable(${name}_bench ${benches})
+    target_link_libraries(${name}_bench PRIVATE ${name} ${arg_TEST_DEPS} benchmark::benchmark benchmark::benchmark_main)
+    set_target_properties(${name}_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/benchmarks)
+    set_property(GLOBAL APPEND PROPERTY CODEGEN_BENCHES ${name}_bench)
+  endif()
+  if(CODEGEN_FUZZ)
+    foreach(fuzzer ${fuzzers})
+      get_filename_component(stem ${fuzzer} NAME_WE)
+      add_executable(${stem} ${fuzzer})
+      target_link_libraries(${stem} PRIVATE ${name})
+      target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
+      set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
+    endforeach()
+  endif()
+endfunction()
+
+find_package(Threads REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(OpenSSL REQUIRED)
+set_property(GLOBAL PROPERTY CODEGEN_BENCHES "")

@@ -1,0 +1,49 @@
+// The one client of our own REST API (docs/protocols.md, "REST resources").
+#pragma once
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "shared/contracts/contracts.hpp"
+#include "shared/http/client.hpp"
+
+namespace codegen::clients {
+
+// Errors: the problem document's title, detail and field errors in the message; code "not_found" (404), "conflict"
+// (409), "unauthorized" (401), "forbidden" (403), "invalid" (400, 413, 422): permanent; "unavailable" (5xx, 429, no
+// connection): transient. 401 for a service token is fatal. Statuses are checked; bodies are parsed as the contract.
+class ApiClient {
+  public:
+    // url: http://..., https://..., http+unix:///path/api.sock. An empty token sends none.
+    static Result<ApiClient> make(asio::any_io_executor executor, std::string_view url, std::string token);
+
+    // Any request: method, "/api/..." target, JSON body text (or empty). 2xx only; the response's body.
+    Task<Result<std::string>> call(std::string method, std::string target, std::string body = {},
+                                   std::optional<std::string> correlation_id = {});
+    template <class T>
+    Task<Result<T>> get(std::string target) {
+        auto body = co_await call("GET", std::move(target));
+        if (!body) co_return std::unexpected(body.error());
+        co_return decode<T>(*body);
+    }
+    template <class T>
+    Task<Result<T>> send(std::string method, std::string target, std::string json) {
+        auto body = co_await call(std::move(method), std::move(target), std::move(json));
+        if (!body) co_return std::unexpected(body.error());
+        co_return decode<T>(*body);
+    }
+
+  private:
+    ApiClient(std::shared_ptr<http::Client> client, std::string token);
+    template <class T>
+    static Result<T> decode(const std::string& body) {
+        auto parsed = json::parse<T>(body);
+        if (!parsed) return std::unexpected(in_context(invalid(parsed.error()), "answer of the API"));
+        return std::move(*parsed);
+    }
+    std::shared_ptr<http::Client> client_;
+    std::string token_;
+};
+
+}  // namespace codegen::clients

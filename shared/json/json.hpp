@@ -1,0 +1,42 @@
+// Described structs (Boost.Describe) <-> JSON text, with validation that names the place of every error.
+//
+// Rules (docs/protocols.md, "Envelope"): unknown fields are ignored; null equals absent; an absent optional is left out
+// on write; a missing required field, a wrong type or an unknown enum value is an error with its path
+// ("config.capabilities[2]").
+//
+// Supported members: bool, integers, double, std::string, Timestamp, described enums, std::optional, std::vector,
+// std::map<std::string, T>, nested described structs, boost::json::value / object (anything / any object).
+//   - A member named `delete_` or `operator_` is "delete"/"operator" on the wire (C++ keywords).
+//   - Defaults: a member listed in `static constexpr std::array<std::string_view, N> defaulted{...}` may be absent; it
+//   then
+//     keeps its initialiser. std::optional is never required. Everything else is.
+//   - `void normalize(boost::json::object&)` (static): older spellings, before decoding.
+//   - `void check(FieldErrors&, const std::string& prefix) const`: rules across or within fields, after decoding.
+// Instantiate each contract in one .cpp: decode<T> compiles slowly. See shared/contracts for how.
+#pragma once
+#include <boost/json/value.hpp>
+#include <expected>
+#include <string>
+#include <string_view>
+
+#include "shared/base/result.hpp"
+#include "shared/base/timestamp.hpp"
+
+namespace codegen::json {
+
+template <class T>
+using Parsed = std::expected<T, FieldErrors>;
+
+template <class T>
+Parsed<T> parse(std::string_view text);  // not JSON: one FieldError, path "", message "invalid JSON at byte N: ..."
+template <class T>
+Parsed<T> from_value(const boost::json::value& value);
+template <class T>
+boost::json::value to_value(const T& x);
+template <class T>
+std::string write(const T& x);  // compact
+
+// Just JSON, nothing described.
+Parsed<boost::json::value> parse_any(std::string_view text);
+
+}  // namespace codegen::json

@@ -1,0 +1,56 @@
+// One connection to Redis on Asio: implicit pipelining, reconnect with backoff.
+#pragma once
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "shared/async/async.hpp"
+#include "shared/resp/resp.hpp"
+
+namespace codegen::redis {
+
+// redis://[user[:password]@]host[:port][/db], rediss://... (TLS), unix://[user[:password]@]/path/to.sock[?db=N].
+struct Address {
+    enum class Transport { tcp, tls, unix_socket } transport = Transport::tcp;
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 6379;
+    std::string path;  // unix socket
+    std::string user;
+    std::string password;
+    int database = 0;
+};
+Result<Address> parse_address(std::string_view url);  // the error never repeats a password
+
+struct ClientOptions {
+    std::chrono::milliseconds command_timeout{
+        5000};         // from the call; a lost connection waits within it for the next one
+    std::string name;  // CLIENT SETNAME
+};
+
+// Use on one thread. Connects by itself and again after every loss (20 ms doubling to 2 s). A command that may have
+// reached the server when the connection broke fails with transient "connection": at most once. A command that was not
+// sent yet waits for the next connection. An error reply is an Error: code = its first word ("WRONGTYPE", "NOGROUP",
+// "NOPERM", ...), category transient for LOADING, BUSY, TRYAGAIN, MASTERDOWN, READONLY, CLUSTERDOWN, OOM; fatal for
+// NOAUTH and WRONGPASS; else permanent.
+class Client {
+  public:
+    Client(asio::any_io_executor executor, Address address, ClientOptions options = {});
+    ~Client();
+
+    Task<Result<Reply>> command(Arguments arguments);
+    // For blocking commands (XREAD BLOCK): own timeout. Such a client is used for nothing else meanwhile.
+    Task<Result<Reply>> command(Arguments arguments, std::chrono::milliseconds timeout);
+    bool connected() const;
+    void close();  // pending and later commands fail with "closed"
+
+  private:
+    struct Impl;
+    std::shared_ptr<Impl> impl_;
+};
+
+// XADD stream [MAXLEN ~ cap] * data <json> [traceparent ...]; returns the entry id. `data` is one JSON object.
+Task<Result<std::string>> publish(Client& client, std::string stream, std::string data,
+                                  std::size_t approximate_cap = 0);
+
+}  // namespace codegen::redis

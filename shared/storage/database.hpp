@@ -1,0 +1,86 @@
+// The store behind one interface: SQLite now, PostgreSQL behind the same calls. SQL in the subset both understand
+// (upsert, RETURNING, ->>, keyset paging, partial indexes, window functions); times as microseconds in bigint; booleans
+// as 0/1.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "shared/async/async.hpp"
+
+namespace codegen::storage {
+
+using Value = std::variant<std::monostate, std::int64_t, double, std::string>;  // monostate: NULL
+
+// Bound by name: {{"id", id}, {"spec", optional_text}} for ":id", ":spec". Every name in the SQL must be bound, and no
+// other.
+struct Parameters {
+    Parameters() = default;
+    Parameters(std::initializer_list<std::pair<std::string_view, Value>> values);
+    void set(std::string_view name, Value value);
+    template <class T>
+    void set(std::string_view name, const std::optional<T>& value) {
+        set(name, value ? Value(*value) : Value());
+    }
+    std::map<std::string, Value, std::less<>> values;
+};
+
+class Row {
+  public:
+    Row(std::shared_ptr<const std::vector<std::string>> names, std::vector<Value> values);
+    // By column name. An unknown column or a type that does not convert is a bug in the caller: throws
+    // std::logic_error.
+    std::string text(std::string_view column) const;
+    std::int64_t integer(std::string_view column) const;
+    double real(std::string_view column) const;
+    bool is_null(std::string_view column) const;
+    std::optional<std::string> optional_text(std::string_view column) const;
+    std::optional<std::int64_t> optional_integer(std::string_view column) const;
+
+  private:
+    const Value& at(std::string_view column) const;
+    std::shared_ptr<const std::vector<std::string>> names_;
+    std::vector<Value> values_;
+};
+
+struct Rows {
+    std::vector<Row> rows;
+    std::int64_t affected = 0;  // INSERT, UPDATE, DELETE
+};
+
+struct Statement {
+    std::string sql;
+    Parameters parameters;
+    // When set and another number of rows was affected, the whole transaction is rolled back with code "conflict".
+    std::optional<std::int64_t> expect_affected;
+};
+
+struct Migration {
+    int version;       // 1, 2, ...
+    std::string name;  // for people
+    std::string sql;   // one or more statements
+};
+
+// Use on one thread. Errors: permanent "duplicate" (unique), "constraint", "conflict"; transient "busy"; fatal
+// "database".
+class Database {
+  public:
+    virtual ~Database() = default;
+    virtual Task<Result<Rows>> query(std::string sql, Parameters parameters = {}) = 0;
+    // All in one transaction or none; results in order.
+    virtual Task<Result<std::vector<Rows>>> atomically(std::vector<Statement> statements) = 0;
+    // Applies what is missing, in order, under a lock; refuses (fatal) when the database is newer than `migrations`.
+    // `component` keeps the migrations of services apart ("api", "workflow", "worker_manager").
+    virtual Task<Result<void>> migrate(std::string component, std::vector<Migration> migrations) = 0;
+};
+
+// WAL, synchronous=FULL, foreign keys on, busy timeout 5 s, file mode 0600. ":memory:" for tests.
+Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path);
+
+}  // namespace codegen::storage
