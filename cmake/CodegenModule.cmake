@@ -14,7 +14,8 @@ include(GoogleTest)
 add_library(codegen_options INTERFACE)
 target_include_directories(codegen_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(codegen_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
-  -Woverloaded-virtual -Wimplicit-fallthrough -Werror -fno-omit-frame-pointer)
+  -Woverloaded-virtual -Wimplicit-fallthrough -Werror -fno-omit-frame-pointer
+  -fPIC)   # everywhere alike: a precompiled header must match, and static-pie needs it
 target_compile_definitions(codegen_options INTERFACE
   FMT_HEADER_ONLY                     # Debian has no static libfmt, and two programs are static
   BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION
