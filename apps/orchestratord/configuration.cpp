@@ -1,0 +1,236 @@
+#include "apps/orchestratord/configuration.hpp"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <array>
+#include <charconv>
+#include <limits>
+#include <stdexcept>
+
+namespace codegen::orchestratord {
+namespace {
+
+using enum Setting::Kind;
+
+constexpr std::string_view kDefaultFile = "/etc/codegen/config.yaml";
+
+// clang-format off
+constexpr std::array kSettings{
+    Setting{text, "CODEGEN_STATE_DIR", "--state-dir", "", "the one directory that holds everything; default /var/lib/codegen for root, else $XDG_STATE_HOME/codegen or ~/.local/state/codegen", ""},
+    Setting{choice, "LOG_LEVEL", "--log-level", "info", "least important level that is logged", "debug|info|warning|error"},
+    Setting{choice, "LOG_FORMAT", "--log-format", "console", "how a log line looks", "console|json"},
+    Setting{text, "API_ADDRESS", "--api-address", "", "host:port on which the API listens beside its unix socket; `serve` and `make up`: 127.0.0.1:8000, `dev`: none", ""},
+    Setting{size, "API_BODY_LIMIT", "", "4m", "largest request body of the API", ""},
+    Setting{integer, "ALLOW_HEADER_AUTH", "", "0", "1: X-Telegram-ID without a token is believed on loopback TCP; development only", ""},
+    Setting{text, "API_URL", "--api-url", "", "where roles find the API; default the socket in the state directory", ""},
+    Setting{secret, "SERVICE_TOKEN", "", "", "the roles' token for the API; default the file service.token in the state directory", ""},
+    Setting{text, "DATABASE_URL", "--database", "", "path of the SQLite file; default codegen.db in the state directory", ""},
+    Setting{secret, "REDIS_URL", "--redis-url", "", "redis://, rediss:// or unix:// with user and password; `dev` starts a private server when it is unset", ""},
+    Setting{choice, "RUNTIME", "--runtime", "auto", "where workers run; auto: Docker when an engine answers and this runs as root, else the sandbox", "auto|docker|sandbox"},
+    Setting{text, "DOCKER_HOST", "", "unix:///var/run/docker.sock", "the Docker engine's socket", ""},
+    Setting{text, "CODEGEN_HOST", "", "", "name of this worker host; default the host name", ""},
+    Setting{integer, "MAX_CONCURRENT_WORKERS", "", "10", "workers that exist at once; more wait in order", ""},
+    Setting{integer, "WORKER_CREATION_TIMEOUT", "", "300", "seconds that a create waits for a slot before it fails with no_capacity", ""},
+    Setting{size, "WORKER_MEMORY_LIMIT", "", "2g", "memory of a worker that asks for none", ""},
+    Setting{size, "WORKER_MEMORY_CAP", "", "8g", "most memory that a worker may ask for", ""},
+    Setting{number, "WORKER_CPU_LIMIT", "", "2", "CPUs of a worker that asks for none, and the most it may ask for", ""},
+    Setting{integer, "WORKER_PIDS_LIMIT", "", "512", "processes and threads of a worker", ""},
+    Setting{text, "WORKER_NETWORK", "", "none", "a Docker network for workers instead of none; the gateway stays", ""},
+    Setting{text, "WORKER_BASE_IMAGE", "", "debian:bookworm-slim", "base of built worker images; made from Debian packages when it cannot be pulled", ""},
+    Setting{choice, "DOCKER_CAPABILITY", "", "off", "socket: the capability docker mounts the host's engine socket, which is root on the host", "off|socket"},
+    Setting{integer, "SANDBOX_UID_BASE", "", "200000", "first host uid of sandboxed agents when this runs as root", ""},
+    Setting{size, "BUNDLE_LIMIT", "", "100m", "largest bundle of commits that leaves a worker", ""},
+    Setting{size, "UNPACKED_LIMIT", "", "150m", "most that the objects of those commits may unpack to", ""},
+    Setting{text, "EGRESS_ALLOW", "", "", "comma-separated host:port patterns that workers may reach by CONNECT, e.g. registry.npmjs.org:443,*.debian.org:80", ""},
+    Setting{secret, "ANTHROPIC_API_KEY", "", "", "key of the model provider; stays in the control plane, the gateway puts it in", ""},
+    Setting{secret, "ANTHROPIC_AUTH_TOKEN", "", "", "the same as a bearer token", ""},
+    Setting{text, "ANTHROPIC_BASE_URL", "", "https://api.anthropic.com", "where the model provider is", ""},
+};
+// clang-format on
+
+const Setting& find(std::string_view name) {
+    for (const auto& s : kSettings)
+        if (s.name == name) return s;
+    throw std::logic_error(fmt::format("no setting {}", name));
+}
+
+bool is_choice(std::string_view choices, std::string_view value) {
+    for (std::size_t at = 0; at <= choices.size();) {
+        const auto end = std::min(choices.find('|', at), choices.size());
+        if (choices.substr(at, end - at) == value) return true;
+        at = end + 1;
+    }
+    return false;
+}
+
+template <class T>
+std::optional<T> parse_number(std::string_view text) {
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+// What is wrong with the value, or empty.
+std::string expectation(const Setting& s, std::string_view value) {
+    switch (s.kind) {
+        case integer: {
+            const auto n = parse_number<std::int64_t>(value);
+            return n && *n >= 0 ? "" : "a whole number of at least 0";
+        }
+        case number: {
+            const auto n = parse_number<double>(value);
+            return n && *n > 0 ? "" : "a number above 0";
+        }
+        case size:
+            return parse_size(value) ? "" : "a size such as 512m or 2g";
+        case choice:
+            return is_choice(s.choices, value) ? "" : fmt::format("one of {}", s.choices);
+        case text:
+        case secret:
+            return "";
+    }
+    std::unreachable();
+}
+
+std::string lower(std::string_view name) {
+    std::string out(name);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
+
+Result<std::map<std::string, std::string>> read_file(const std::filesystem::path& path) {
+    std::map<std::string, std::string> out;
+    try {
+        const auto root = YAML::LoadFile(path.string());
+        if (root.IsNull()) return out;
+        if (!root.IsMap())
+            return fail(ErrorCategory::fatal, "configuration",
+                        fmt::format("{}: expected a mapping of settings", path.string()));
+        for (const auto& item : root) {
+            const auto key = item.first.as<std::string>();
+            const bool known = std::ranges::any_of(kSettings, [&](const Setting& s) { return lower(s.name) == key; });
+            if (!known)
+                return fail(
+                    ErrorCategory::fatal, "configuration",
+                    fmt::format("{}: unknown setting \"{}\"; docs/configuration.md lists them", path.string(), key),
+                    key);
+            if (!item.second.IsScalar())
+                return fail(ErrorCategory::fatal, "configuration",
+                            fmt::format("{}: {} must be one value", path.string(), key), key);
+            out[key] = item.second.as<std::string>();
+        }
+    } catch (const YAML::Exception& e) {
+        return fail(ErrorCategory::fatal, "configuration", fmt::format("{}: {}", path.string(), e.what()));
+    }
+    return out;
+}
+
+}  // namespace
+
+std::span<const Setting> settings() { return kSettings; }
+
+std::optional<std::int64_t> parse_size(std::string_view value) {
+    std::int64_t unit = 1;
+    if (!value.empty()) {
+        switch (value.back()) {
+            case 'k':
+            case 'K':
+                unit = 1ll << 10;
+                break;
+            case 'm':
+            case 'M':
+                unit = 1ll << 20;
+                break;
+            case 'g':
+            case 'G':
+                unit = 1ll << 30;
+                break;
+            default:
+                break;
+        }
+        if (unit != 1) value.remove_suffix(1);
+    }
+    const auto n = parse_number<std::int64_t>(value);
+    if (!n || *n <= 0 || *n > std::numeric_limits<std::int64_t>::max() / unit) return std::nullopt;
+    return *n * unit;
+}
+
+Result<Configuration> Configuration::load(const std::map<std::string, std::string>& flags,
+                                          const Environment& environment,
+                                          const std::optional<std::filesystem::path>& file) {
+    std::map<std::string, std::string> from_file;
+    std::error_code ignored;
+    const std::filesystem::path path = file.value_or(std::filesystem::path(kDefaultFile));
+    if (file || std::filesystem::exists(path, ignored)) {
+        auto read = read_file(path);
+        if (!read) return std::unexpected(read.error());
+        from_file = std::move(*read);
+    }
+    Configuration out;
+    for (const auto& s : kSettings) {
+        const std::string name(s.name);
+        std::string value;
+        std::string origin;
+        if (auto flag = flags.find(name); flag != flags.end()) {
+            value = flag->second;
+            origin = fmt::format("{} (flag {})", name, s.flag);
+        } else if (auto from_environment = environment(name); from_environment && !from_environment->empty()) {
+            value = *from_environment;
+            origin = name;
+        } else if (auto item = from_file.find(lower(name)); item != from_file.end()) {
+            value = item->second;
+            origin = fmt::format("{}: {}", path.string(), lower(name));
+        } else {
+            value = s.fallback;
+            origin = "default";
+        }
+        if (value.empty()) continue;
+        if (const auto expected = expectation(s, value); !expected.empty())
+            return fail(ErrorCategory::fatal, "configuration",
+                        fmt::format("{} is \"{}\": expected {}", origin, value, expected), name);
+        out.values_[name] = std::move(value);
+    }
+    return out;
+}
+
+std::string Configuration::text(std::string_view name) const { return optional_text(name).value_or(""); }
+
+std::optional<std::string> Configuration::optional_text(std::string_view name) const {
+    find(name);
+    const auto it = values_.find(name);
+    if (it == values_.end()) return std::nullopt;
+    return it->second;
+}
+
+std::int64_t Configuration::integer(std::string_view name) const {
+    return parse_number<std::int64_t>(text(name)).value_or(0);
+}
+double Configuration::number(std::string_view name) const { return parse_number<double>(text(name)).value_or(0); }
+std::int64_t Configuration::bytes(std::string_view name) const { return parse_size(text(name)).value_or(0); }
+bool Configuration::is_set(std::string_view name) const { return optional_text(name).has_value(); }
+
+std::string settings_markdown() {
+    std::string out =
+        "# Configuration\n\nMade from the code by `make docs`; do not edit.\n\nA value comes from the flag, else the "
+        "environment "
+        "variable, else the YAML file (`--config FILE`, or `/etc/codegen/config.yaml` if it is there; keys are the "
+        "names in lower "
+        "case), else the default. Sizes take `k`, `m`, `g`. Secrets are never logged.\n\n"
+        "| variable | flag | default | meaning |\n|---|---|---|---|\n";
+    for (const auto& s : kSettings) {
+        std::string meaning(s.meaning);
+        if (!s.choices.empty()) {
+            meaning += " (";
+            for (char c : s.choices) c == '|' ? meaning += ", " : meaning += c;
+            meaning += ")";
+        }
+        out += fmt::format("| `{}` | {} | {} | {} |\n", s.name, s.flag.empty() ? "" : fmt::format("`{}`", s.flag),
+                           s.fallback.empty() ? "" : fmt::format("`{}`", s.fallback), meaning);
+    }
+    return out;
+}
+
+}  // namespace codegen::orchestratord

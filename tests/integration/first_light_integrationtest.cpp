@@ -1,0 +1,89 @@
+// Acceptance A and G: a task goes in, a verified commit comes out; several at once; nothing is left behind.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "shared/base/ids.hpp"
+#include "tests/harness/control_plane.hpp"
+#include "tests/harness/runtimes.hpp"
+
+namespace codegen::testing {
+namespace {
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+class FirstLight : public OnEachRuntime {};
+
+TEST_P(FirstLight, ThePromptReachesTheAgentByteForByteAndItsCommitIsVerified) {
+    ControlPlane plane({.runtime = runtime()});
+    const auto nonce = random_token(8);
+    const auto spec = "  say \"" + nonce + "\" for $HOME & 'you' \\ \n\tnewline é\n";
+    const auto project = plane.create_project("first");
+    const auto task = plane.start_task(project, "cat > spec.txt; " + kCommitAndReport, spec);
+    const auto record = plane.wait_for_end(task);
+    ASSERT_EQ(record.at("status").as_string(), "completed") << boost::json::serialize(record);
+
+    const auto& result = record.at("result").as_object();
+    const std::string commit = result.at("commit_sha").as_string().c_str();
+    const auto repository = (plane.state() / "repositories" / (project + ".git")).string();
+    auto git = [&](std::vector<std::string> arguments) {
+        std::vector<std::string> argv{"git", "-C", repository};
+        argv.insert(argv.end(), arguments.begin(), arguments.end());
+        return plane.run(argv);
+    };
+    EXPECT_EQ(git({"rev-parse", "task/" + task}).output, commit + "\n");
+    EXPECT_EQ(git({"show", commit + ":spec.txt"}).output, spec);
+    EXPECT_EQ(git({"merge-base", "--is-ancestor", "main", commit}).exit_code, 0);
+    EXPECT_NE(git({"rev-parse", "main"}).output, commit + "\n");
+
+    const auto executions = plane.api("/api/task-executions?task_id=" + task).as_array();
+    ASSERT_EQ(executions.size(), 1u);
+    EXPECT_EQ(executions[0].at("status").as_string(), "success");
+    EXPECT_EQ(plane.stream("task_progress:" + task).empty(), false);
+    plane.stop();
+}
+
+TEST_P(FirstLight, FiveTasksOfTwoProjectsAtOnceLeaveNothingBehind) {
+    ControlPlane plane({.runtime = runtime()});
+    const std::vector projects{plane.create_project("one"), plane.create_project("two")};
+    std::vector<std::string> tasks;
+    for (std::size_t i = 0; i < 5; ++i)
+        tasks.push_back(plane.start_task(projects[i % 2], "cat > n; " + kCommitAndReport, "task " + std::to_string(i)));
+    for (const auto& task : tasks) {
+        const auto record = plane.wait_for_end(task);
+        EXPECT_EQ(record.at("status").as_string(), "completed") << boost::json::serialize(record);
+    }
+    eventually("no worker directory is left", [&] { return fs::is_empty(plane.state() / "workers"); });
+    eventually("no worker process is left", [&] { return processes_with("/workers/dev-").empty(); });
+    if (runtime() == "docker") {
+        std::ifstream in(plane.state() / "instance.id");
+        std::string id;
+        in >> id;
+        EXPECT_EQ(plane.run({"docker", "ps", "-aq", "--filter", "label=codegen.installation=" + id}).output, "");
+    }
+    eventually("no key of a worker is left but the status hash", [&] {
+        const auto keys = plane.redis({"KEYS", "worker:*"});
+        return std::ranges::all_of(keys.elements, [](const redis::Reply& key) {
+            return !key.text.contains("dev-") || key.text.starts_with("worker:status:");
+        });
+    });
+    for (const auto& user : plane.redis({"ACL", "LIST"}).elements)
+        EXPECT_FALSE(user.text.contains("dev-")) << user.text;
+    EXPECT_EQ(plane.redis({"HGET", "worker:status:dev-" + tasks[0].substr(0, 8) + "-1", "status"}).text, "STOPPED");
+    plane.stop();
+}
+
+TEST_P(FirstLight, AProjectsSecondTaskStartsFromMain) {
+    ControlPlane plane({.runtime = runtime()});
+    const auto project = plane.create_project("again");
+    for (int i = 0; i < 2; ++i) {
+        const auto task = plane.start_task(project, "cat > f; " + kCommitAndReport, "round " + std::to_string(i));
+        EXPECT_EQ(plane.wait_for_end(task).at("status").as_string(), "completed");
+    }
+}
+
+CODEGEN_ON_EACH_RUNTIME(FirstLight);
+
+}  // namespace
+}  // namespace codegen::testing

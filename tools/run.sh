@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# `make run`: installs, builds, then does the main job once: a task goes in, an agent works on it in an isolated worker, a
+# verified commit comes out. Reads CODEGEN_RUN_{PROMPT,AGENT,AGENT_COMMAND,RUNTIME} (set by the Makefile).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# make strips white space in front of a command line value; its own argv still has it.
+if [ -r "/proc/$PPID/cmdline" ]; then
+    while IFS= read -r -d '' argument; do
+        case $argument in
+            PROMPT=*) CODEGEN_RUN_PROMPT=${argument#PROMPT=} ;;
+            AGENT_COMMAND=*) CODEGEN_RUN_AGENT_COMMAND=${argument#AGENT_COMMAND=} ;;
+        esac
+    done <"/proc/$PPID/cmdline"
+fi
+prompt=${CODEGEN_RUN_PROMPT:-}
+agent=${CODEGEN_RUN_AGENT:-}
+agent_command=${CODEGEN_RUN_AGENT_COMMAND:-}
+runtime=${CODEGEN_RUN_RUNTIME:-}
+case $runtime in '' | docker | sandbox) ;; *)
+    echo "RUNTIME is \"$runtime\": expected docker or sandbox" >&2
+    exit 2
+    ;;
+esac
+case $agent in '' | claude | custom) ;; *)
+    echo "AGENT is \"$agent\": expected claude or custom" >&2
+    exit 2
+    ;;
+esac
+
+tools/install_packages.sh run
+tools/build.sh
+[ "$runtime" != docker ] || tools/docker_engine.sh start
+
+scripted=no
+if [ -z "$agent" ]; then
+    agent=custom
+    if [ -z "$agent_command" ] && { [ -n "${ANTHROPIC_API_KEY:-}" ] || [ -n "${ANTHROPIC_AUTH_TOKEN:-}" ]; }; then agent=claude; fi
+fi
+if [ "$agent" = claude ] && [ -z "${ANTHROPIC_API_KEY:-}${ANTHROPIC_AUTH_TOKEN:-}" ]; then
+    echo "AGENT=claude needs ANTHROPIC_API_KEY, or ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN, in the environment" >&2
+    exit 2
+fi
+if [ "$agent" = custom ] && [ -z "$agent_command" ]; then
+    agent_command=$(cat tools/demo_agent.sh)
+    scripted=yes
+fi
+if [ -z "$prompt" ]; then
+    prompt="Add a file NOTES.md that says what this project is for. (demo $(date -u +%Y%m%dT%H%M%SZ)-$RANDOM)"
+fi
+
+# shellcheck source=tools/control_plane.sh
+. tools/control_plane.sh
+control_plane_start ${runtime:+--runtime "$runtime"}
+if [ "$control_plane_started" = yes ]; then trap control_plane_stop EXIT; fi
+
+orchestrator=build/bin/orchestrator
+if [ "$scripted" = yes ]; then
+    echo "==> no model key found: the agent is a scripted demo (tools/demo_agent.sh), not a model"
+else
+    echo "==> the agent is: $agent"
+fi
+project=$("$orchestrator" --json project create --name "demo-$(date -u +%H%M%S)" --description "Made by make run" | jq -er .data.id)
+echo "==> project $project"
+
+prompt_file=$(mktemp)
+command_file=$(mktemp)
+printf '%s' "$prompt" >"$prompt_file"
+printf '%s' "$agent_command" >"$command_file"
+arguments=(--project "$project" --spec "@$prompt_file" --agent "$agent")
+[ "$agent" != custom ] || arguments+=(--agent-command "@$command_file")
+task=$("$orchestrator" --json engineering start "${arguments[@]}" | jq -er .data.id) || {
+    rm -f "$prompt_file" "$command_file"
+    exit 1
+}
+rm -f "$prompt_file" "$command_file"
+echo "==> task $task"
+waited=0
+"$orchestrator" --text engineering wait "$task" --timeout 2400 --follow || waited=$?
+
+record=$("$orchestrator" --json engineering status "$task")
+status=$(jq -r '.data.status' <<<"$record")
+commit=$(jq -r '.data.result.commit_sha // ""' <<<"$record")
+repository=$("$orchestrator" --json project get "$project" | jq -r '.data.repository_url // ""')
+if [ -n "$commit" ]; then
+    echo "==> the commit"
+    git -c safe.directory='*' -C "$repository" --no-pager show --stat --format=medium "$commit"
+fi
+echo "==> the task's record"
+"$orchestrator" --text engineering status "$task"
+echo "==> the repository: git clone --branch task/$task $repository"
+printf 'task: %s %s\ncommit: %s\nrepository: %s\n' "$task" "$status" "$commit" "$repository"
+[ "$status" = completed ] || exit $((waited == 0 ? 1 : waited))

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# `make soak`: what is too long for `make test`. MINUTES (default 10) of each fuzz target, then the fault tests repeated ROUNDS
+# (default 10) times.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+minutes=${MINUTES:-10}
+rounds=${ROUNDS:-10}
+tools/install_packages.sh build run docker test
+tools/build.sh --preset fuzz all
+for target in build/fuzz/fuzzers/*_fuzz; do
+    name=$(basename "$target")
+    mkdir -p "fuzz/corpus/$name"
+    echo "==> $name for $minutes minutes"
+    "$target" -max_total_time=$((minutes * 60)) -print_final_stats=1 "fuzz/corpus/$name"
+done
+tools/build.sh --preset release all
+[ "$(id -u)" -ne 0 ] || { tools/docker_engine.sh start && trap 'tools/docker_engine.sh stop' EXIT; }
+echo "==> fault tests, $rounds rounds"
+ctest --test-dir build -L '^(service|integration)$' -j 2 --repeat until-fail:"$rounds" --output-on-failure --no-tests=error
