@@ -23,7 +23,12 @@ if [ ! -f "$directory/build.ninja" ]; then
     fi
     rm -f "$log"
 fi
+if [ ! -w "$directory" ]; then
+    echo "==> $directory is not writable for you: using the programs that are there"
+    exit 0
+fi
 # Nothing to do: say nothing.
-if [ "$(ninja -C "$directory" -n "${targets[@]}" | tail -n 1)" = "ninja: no work to do." ]; then exit 0; fi
-echo "==> building ($preset): the first build takes some minutes"
-NINJA_STATUS='[%f/%t, %es] ' ninja -C "$directory" "${targets[@]}"
+NINJA_STATUS='[%f/%t, %es] ' ninja -C "$directory" "${targets[@]}" 2>&1 | awk -v preset="$preset" '
+    /^ninja: (Entering directory|no work to do)/ || /Re-checking globbed/ || /Re-running CMake/ || /^-- / { next }
+    !said { print "==> building (" preset "): the first build takes some minutes"; said = 1 }
+    { print; fflush() }'

@@ -14,7 +14,14 @@ command -v npm >/dev/null || { apt-get install -y --no-install-recommends npm >/
 took "installing packages"
 if [ "$(id -u)" -eq 0 ]; then
     tools/docker_engine.sh start
-    trap 'tools/docker_engine.sh stop' EXIT
+    # Images that the tests make serve all of them; what was not there before goes at the end.
+    images_before=$(docker image ls -aq | sort -u)
+    # shellcheck disable=SC2317   # called by the trap
+    clean_up() {
+        comm -13 <(echo "$images_before") <(docker image ls -aq | sort -u) | xargs -r docker image rm -f >/dev/null 2>&1 || true
+        tools/docker_engine.sh stop
+    }
+    trap clean_up EXIT
 fi
 tools/build.sh --preset release all
 took "the release build"

@@ -100,10 +100,6 @@ void ControlPlane::start() {
     process::Spec spec;
     spec.argv = {program("orchestratord"), "dev", "--runtime", options_.runtime, "--ready-file", ready.string()};
     spec.environment = process::minimal_environment();
-    // One image and agent cache for all tests of a run: building them is not what each test is about.
-    const auto cache = fs::path(CODEGEN_BIN_DIR).parent_path() / "test-cache";
-    fs::create_directories(cache / "agents");
-    spec.environment["AGENT_CACHE_DIR"] = (cache / "agents").string();
     spec.environment["CODEGEN_STATE_DIR"] = state_.string();
     for (const auto& [name, value] : options_.environment) spec.environment[name] = value;
     for (const char* name : {"SSL_CERT_FILE", "DOCKER_HOST"})

@@ -1,0 +1,89 @@
+// orchestratord: the control plane. Exit codes: 0 stopped cleanly, 1 a fatal error (one clear line), 2 wrong usage.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "apps/orchestratord/configuration.hpp"
+#include "apps/orchestratord/consumers.hpp"
+#include "apps/orchestratord/control_plane.hpp"
+
+namespace {
+
+using namespace codegen;
+using namespace codegen::orchestratord;
+
+std::optional<std::string> environment(std::string_view name) {
+    const char* value = std::getenv(std::string(name).c_str());
+    return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+// The flags that settings have, collected by setting name.
+void add_setting_flags(CLI::App& command, std::map<std::string, std::string>& flags) {
+    for (const auto& s : settings()) {
+        if (s.flag.empty()) continue;
+        auto text = std::string(s.meaning);
+        if (!s.choices.empty()) text += fmt::format(" ({})", s.choices);
+        if (!s.fallback.empty()) text += fmt::format(" [{}]", s.fallback);
+        command.add_option_function<std::string>(
+            std::string(s.flag),
+            [&flags, name = std::string(s.name)](const std::string& value) { flags[name] = value; }, text);
+    }
+}
+
+int report(const Result<void>& outcome) {
+    if (outcome) return 0;
+    fmt::print(stderr, "orchestratord: {}\n", outcome.error().message);
+    return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "The control plane of Codegen Orchestrator.\n"
+        "Example: orchestratord dev            everything in one process, on one directory\n"
+        "         orchestratord serve --role api --role workflow --redis-url redis://redis:6379"};
+    app.set_version_flag("--version", "orchestratord " CODEGEN_VERSION);
+    app.require_subcommand(1);
+
+    std::map<std::string, std::string> flags;
+    std::optional<std::filesystem::path> file;
+    ControlPlaneOptions options;
+
+    auto* dev =
+        app.add_subcommand("dev", "all roles in one process: SQLite file, private redis-server, one state directory");
+    auto* serve = app.add_subcommand("serve", "the named roles; several processes share one database and Redis");
+    for (auto* command : {dev, serve}) {
+        command->add_option("--config", file, "YAML file with settings [/etc/codegen/config.yaml if it exists]");
+        command->add_option("--ready-fd", options.ready_fd,
+                            "write one line about the runtime to this descriptor once everything answers");
+        command->add_option("--ready-file", options.ready_file, "the same, into a file made for it");
+        add_setting_flags(*command, flags);
+    }
+    serve->add_option("--role", options.roles, "api, workflow or worker-manager; several times")
+        ->required()
+        ->check(CLI::IsMember({"api", "workflow", "worker-manager"}));
+    auto* consumers = app.add_subcommand("consumers", "every stream that is consumed, as JSON");
+    auto* list_settings = app.add_subcommand("settings", "every setting, as the page docs/configuration.md");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        const int code = app.exit(e);
+        return code == 0 ? 0 : 2;
+    }
+    if (*consumers) {
+        fmt::print("{}\n", consumers_json());
+        return 0;
+    }
+    if (*list_settings) {
+        fmt::print("{}", settings_markdown());
+        return 0;
+    }
+    auto configuration = Configuration::load(flags, environment, file);
+    if (!configuration) return report(std::unexpected(configuration.error()));
+    options.dev = static_cast<bool>(*dev);
+    return report(run_control_plane(*configuration, environment, std::move(options)));
+}

@@ -1,0 +1,124 @@
+// Acceptance A and I: the command that a stranger types.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "shared/base/ids.hpp"
+#include "shared/process/process.hpp"
+#include "shared/testing/run.hpp"
+#include "tests/harness/control_plane.hpp"
+
+namespace codegen::testing {
+namespace {
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+class MakeRun : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        fs::create_directory(state_);
+        fs::permissions(state_, fs::perms::all);
+    }
+    void TearDown() override {
+        EXPECT_TRUE(processes_with(state_.string()).empty()) << "make run stops what it started";
+        fs::remove_all(state_);
+    }
+    process::Outcome make(std::vector<std::string> arguments, std::optional<std::pair<int, int>> user = {}) {
+        process::Spec spec;
+        spec.argv = {"make", "-C", CODEGEN_SOURCE_DIR, "run"};
+        for (auto& a : arguments) spec.argv.push_back(std::move(a));
+        spec.environment = process::minimal_environment();
+        spec.environment["CODEGEN_STATE_DIR"] = state_.string();
+        spec.environment["HOME"] = state_.string();
+        if (const char* ca = std::getenv("SSL_CERT_FILE")) spec.environment["SSL_CERT_FILE"] = ca;
+        spec.user = user;
+        auto outcome = run(io_, process::run(std::move(spec), {.timeout = 500s}), 510s);
+        if (!outcome) throw std::runtime_error(outcome.error().message);
+        return *outcome;
+    }
+    // The three lines for programs.
+    struct Report {
+        std::string task, status, commit, repository;
+    };
+    static Report parse(const std::string& output) {
+        Report out;
+        std::istringstream lines(output);
+        for (std::string line; std::getline(lines, line);) {
+            if (line.starts_with("task: ")) {
+                out.task = line.substr(6, line.find(' ', 6) - 6);
+                out.status = line.substr(line.rfind(' ') + 1);
+            }
+            if (line.starts_with("commit: ")) out.commit = line.substr(8);
+            if (line.starts_with("repository: ")) out.repository = line.substr(12);
+        }
+        return out;
+    }
+    std::string git(const Report& report, std::vector<std::string> arguments) {
+        process::Spec spec;
+        spec.argv = {"git", "-c", "safe.directory=*", "-C", report.repository};
+        for (auto& a : arguments) spec.argv.push_back(std::move(a));
+        spec.environment = process::minimal_environment();
+        auto outcome = run(io_, process::run(std::move(spec), {}), 70s);
+        return outcome && outcome->ok() ? outcome->output : "git failed";
+    }
+    asio::io_context io_;
+    fs::path state_ = fs::temp_directory_path() / ("run-" + random_token(4));
+};
+
+TEST_F(MakeRun, TwiceWithPromptAndCommandByteForByte) {
+    for (int round = 0; round < 2; ++round) {
+        const auto prompt = "  \"" + random_token(8) + "\" costs $5 & $(HOME) 'q' # \\\n second line ";
+        const auto outcome =
+            make({"RUNTIME=sandbox", "PROMPT=" + prompt,
+                  "AGENT_COMMAND=cat > \"from $0.txt\"; echo \"pid $$\"; git add -A; git commit -qm \"it's\"; "
+                  "orchestrator result --status success --summary 'a b'"});
+        ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
+        const auto report = parse(outcome.output);
+        EXPECT_EQ(report.status, "completed") << outcome.output;
+        EXPECT_EQ(git(report, {"show", report.commit + ":from bash.txt"}), prompt);
+        EXPECT_EQ(git(report, {"rev-parse", "task/" + report.task}), report.commit + "\n");
+        EXPECT_NE(git(report, {"rev-parse", "main"}), report.commit + "\n");
+        EXPECT_EQ(git(report, {"merge-base", "main", report.commit}), git(report, {"rev-parse", "main"}));
+        EXPECT_TRUE(outcome.output.contains("pid ")) << "the agent's text is shown live: " << outcome.output;
+        EXPECT_TRUE(outcome.output.contains("1 file changed")) << "git show --stat: " << outcome.output;
+    }
+}
+
+TEST_F(MakeRun, ScriptedDemoSaysSoAndChoosesTheRuntimeInOneLine) {
+    const auto outcome = make({});
+    ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
+    EXPECT_TRUE(outcome.output.contains("scripted demo")) << outcome.output;
+    EXPECT_EQ(parse(outcome.output).status, "completed");
+    std::istringstream lines(outcome.output);
+    std::vector<std::string> all;
+    for (std::string line; std::getline(lines, line);) all.push_back(line);
+    ASSERT_GE(all.size(), 3u);
+    // make itself may say that it leaves the directory.
+    while (all.back().starts_with("make")) all.pop_back();
+    EXPECT_TRUE(all[all.size() - 3].starts_with("task: "));
+    EXPECT_TRUE(all[all.size() - 2].starts_with("commit: "));
+    EXPECT_TRUE(all[all.size() - 1].starts_with("repository: "));
+}
+
+TEST_F(MakeRun, OnDocker) {
+    const auto outcome = make({"RUNTIME=docker"});
+    ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
+    EXPECT_EQ(parse(outcome.output).status, "completed") << outcome.output;
+}
+
+TEST_F(MakeRun, AnOrdinaryUserNeedsNoRoot) {
+    const auto outcome = make({"RUNTIME=sandbox"}, std::pair{65534, 65534});
+    ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
+    EXPECT_EQ(parse(outcome.output).status, "completed") << outcome.output;
+}
+
+TEST_F(MakeRun, WrongChoicesAreRefused) {
+    EXPECT_FALSE(make({"RUNTIME=vm"}).ok());
+    const auto outcome = make({"AGENT=claude"});
+    EXPECT_FALSE(outcome.ok());
+    EXPECT_TRUE(outcome.errors.contains("ANTHROPIC_API_KEY")) << outcome.errors;
+}
+
+}  // namespace
+}  // namespace codegen::testing
