@@ -53,6 +53,7 @@ struct WrapperConfig {
     std::optional<std::string>
         agent_program;              // the agent's binary as the agent sees it, e.g. /opt/codegen/agents/claude/claude
     std::vector<std::string> path;  // the agent's PATH, first of all the folder of `orchestrator`
+    bool pool = false;              // also reads the shared developer stream
     std::optional<std::string> model;
     std::optional<std::string> session_id;
     std::optional<std::string> task_id;
@@ -70,7 +71,7 @@ struct WrapperConfig {
 BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                       (worker_id, worker_type, agent_type, redis_socket, gateway_directory, state_directory, workspace,
                        home, agent_uid, agent_gid, sandbox, base_sha, instructions, allowed_commands, env_vars, command,
-                       agent_program, path, model, session_id, task_id, project_id, user_id, loopback_port,
+                       agent_program, path, pool, model, session_id, task_id, project_id, user_id, loopback_port,
                        bundle_limit, memory_limit, heartbeat_ms, gateway_wait_ms, kill_grace_ms, provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.
@@ -80,7 +81,8 @@ struct ResultFile {
     std::optional<std::string> bundle;        // file name in the state directory
     std::optional<int> exit_code;             // of the agent
     std::optional<std::string> bundle_error;  // e.g. over the limit, with figure and limit
+    std::optional<POWorkerOutput> po_output;  // what a Product Owner's worker publishes instead of `output`
 };
-BOOST_DESCRIBE_STRUCT(ResultFile, (), (output, head_sha, bundle, exit_code, bundle_error))
+BOOST_DESCRIBE_STRUCT(ResultFile, (), (output, head_sha, bundle, exit_code, bundle_error, po_output))
 
 }  // namespace codegen::contracts

@@ -1,0 +1,92 @@
+// Every contract as data, made from its description: for tests that must visit every field of every message.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "shared/contracts/contract_list.hpp"
+#include "shared/json/decode.hpp"
+
+namespace codegen::contracts::reflection {
+
+enum class Kind { boolean, integer, number, string, timestamp, enumeration, list, map, record, any_object, any };
+
+struct Shape;
+struct Field {
+    std::string name;
+    bool required = false;
+    bool patch = false;        // null means clear
+    std::vector<Shape> shape;  // one; a vector because Shape is incomplete here
+};
+struct Shape {
+    Kind kind{};
+    std::string names;           // enumeration: "a, b"
+    std::vector<Shape> element;  // list, map: one
+    std::vector<Field> fields;   // record
+};
+
+template <class T>
+Shape shape_of() {
+    using json::detail::kIsMap, json::detail::kIsOptional, json::detail::kIsPatch, json::detail::kIsVector;
+    if constexpr (std::same_as<T, boost::json::value>)
+        return {Kind::any, {}, {}, {}};
+    else if constexpr (std::same_as<T, boost::json::object>)
+        return {Kind::any_object, {}, {}, {}};
+    else if constexpr (kIsOptional<T> || kIsPatch<T>)
+        return shape_of<typename T::value_type>();
+    else if constexpr (std::same_as<T, bool>)
+        return {Kind::boolean, {}, {}, {}};
+    else if constexpr (std::integral<T>)
+        return {Kind::integer, {}, {}, {}};
+    else if constexpr (std::floating_point<T>)
+        return {Kind::number, {}, {}, {}};
+    else if constexpr (std::same_as<T, std::string>)
+        return {Kind::string, {}, {}, {}};
+    else if constexpr (std::same_as<T, Timestamp>)
+        return {Kind::timestamp, {}, {}, {}};
+    else if constexpr (json::DescribedEnum<T>)
+        return {Kind::enumeration, json::names_of<T>(), {}, {}};
+    else if constexpr (kIsVector<T>)
+        return {Kind::list, {}, {shape_of<typename T::value_type>()}, {}};
+    else if constexpr (kIsMap<T>)
+        return {Kind::map, {}, {shape_of<typename T::mapped_type>()}, {}};
+    else {
+        Shape shape{Kind::record, {}, {}, {}};
+        boost::mp11::mp_for_each<json::detail::Members<T>>([&](auto d) {
+            using M = std::remove_cvref_t<decltype(std::declval<T&>().*d.pointer)>;
+            using C = decltype(json::detail::declaring_class(d.pointer));
+            const bool required = !kIsOptional<M> && !kIsPatch<M> && !json::detail::is_defaulted<C>(d.name);
+            shape.fields.push_back({std::string(json::wire_name(d.name)), required, kIsPatch<M>, {shape_of<M>()}});
+        });
+        return shape;
+    }
+}
+
+struct Contract {
+    std::string name;
+    std::string folder;  // of its golden samples: queues or dto
+    Shape shape;
+    std::function<json::Parsed<std::string>(std::string_view)> rewrite;  // parse, then write
+};
+
+template <class T>
+Contract contract(std::string name, std::string folder) {
+    return {std::move(name), std::move(folder), shape_of<T>(), [](std::string_view text) -> json::Parsed<std::string> {
+                auto parsed = json::parse<T>(text);
+                if (!parsed) return std::unexpected(std::move(parsed.error()));
+                return json::write(*parsed);
+            }};
+}
+
+inline std::vector<Contract> all_contracts() {
+    std::vector<Contract> all;
+#define CODEGEN_ADD_QUEUE(T) all.push_back(contract<T>(#T, "queues"));
+#define CODEGEN_ADD_DTO(T) all.push_back(contract<T>(#T, "dto"));
+    CODEGEN_QUEUE_CONTRACTS(CODEGEN_ADD_QUEUE)
+    CODEGEN_DTO_CONTRACTS(CODEGEN_ADD_DTO)
+#undef CODEGEN_ADD_QUEUE
+#undef CODEGEN_ADD_DTO
+    return all;
+}
+
+}  // namespace codegen::contracts::reflection

@@ -1,0 +1,18 @@
+#include "shared/contracts/contracts.hpp"
+#include "shared/json/instantiate.hpp"
+
+using namespace codegen::contracts;  // NOLINT: nothing but instantiations here
+
+CODEGEN_JSON_INSTANTIATE(EngineeringMessage)
+CODEGEN_JSON_INSTANTIATE(EngineeringResult)
+CODEGEN_JSON_INSTANTIATE(WorkflowCommand)
+CODEGEN_JSON_INSTANTIATE(DeployMessage)
+CODEGEN_JSON_INSTANTIATE(DeployResult)
+CODEGEN_JSON_INSTANTIATE(WorkflowTriggerRequest)
+CODEGEN_JSON_INSTANTIATE(WorkflowStatusResult)
+CODEGEN_JSON_INSTANTIATE(WorkflowStatusEvent)
+CODEGEN_JSON_INSTANTIATE(ScaffolderMessage)
+CODEGEN_JSON_INSTANTIATE(ScaffolderResult)
+CODEGEN_JSON_INSTANTIATE(ProvisionerMessage)
+CODEGEN_JSON_INSTANTIATE(ProvisionerResult)
+CODEGEN_JSON_INSTANTIATE(ProgressEvent)

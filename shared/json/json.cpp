@@ -1,0 +1,132 @@
+#include "shared/json/json.hpp"
+
+#include <boost/json/monotonic_resource.hpp>
+#include <boost/json/parser.hpp>
+
+#include "shared/json/encode.hpp"
+
+namespace codegen::json {
+namespace {
+
+// Agents put documents of documents into tool inputs; deeper than this is an attack.
+constexpr std::size_t kMaxDepth = 128;
+constexpr std::size_t kQuoted = 120;  // bytes of a wrong value shown in an error
+
+std::string_view kind_name(const boost::json::value& v) {
+    switch (v.kind()) {
+        case boost::json::kind::null:
+            return "null";
+        case boost::json::kind::bool_:
+            return "boolean";
+        case boost::json::kind::string:
+            return "string";
+        case boost::json::kind::array:
+            return "array";
+        case boost::json::kind::object:
+            return "object";
+        default:
+            return "number";
+    }
+}
+
+// Length of the valid UTF-8 sequence at the start of `s`, or 0.
+std::size_t sequence_length(std::string_view s) {
+    const auto at = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
+    const unsigned char first = at(0);
+    if (first < 0x80) return 1;
+    const std::size_t n = first >= 0xc2 && first <= 0xdf   ? 2
+                          : (first & 0xf0) == 0xe0         ? 3
+                          : first >= 0xf0 && first <= 0xf4 ? 4
+                                                           : 0;
+    if (n == 0 || s.size() < n) return 0;
+    for (std::size_t i = 1; i < n; ++i)
+        if ((at(i) & 0xc0) != 0x80) return 0;
+    if ((first == 0xe0 && at(1) < 0xa0) || (first == 0xed && at(1) > 0x9f) || (first == 0xf0 && at(1) < 0x90) ||
+        (first == 0xf4 && at(1) > 0x8f))
+        return 0;  // overlong, surrogate, beyond U+10FFFF
+    return n;
+}
+
+}  // namespace
+
+Parsed<boost::json::value> parse_any(std::string_view text) { return detail::parse_text(text, {}); }
+
+namespace detail {
+
+std::string Path::text() const {
+    std::string s = up ? up->text() : std::string{};
+    if (index != static_cast<std::size_t>(-1)) return s + '[' + std::to_string(index) + ']';
+    if (key.empty() && !up) return s;
+    if (!s.empty()) s += '.';
+    return s.append(key);
+}
+
+std::string Path::prefix() const {
+    auto s = text();
+    if (!s.empty()) s += '.';
+    return s;
+}
+
+void Errors::add(const Path& path, std::string message) {
+    if (list.size() < kMaxErrors) list.push_back({path.text(), std::move(message)});
+}
+
+void Errors::wrong_type(const Path& path, std::string_view expected, const boost::json::value& got) {
+    add(path, "expected " + std::string(expected) + ", got " + std::string(kind_name(got)));
+}
+
+void Errors::unknown_value(const Path& path, std::string_view got, std::string_view expected) {
+    std::string shown(got.substr(0, kQuoted));
+    if (got.size() > kQuoted) {
+        std::string buffer;
+        shown = std::string(as_utf8(shown, buffer)) + "...";  // the cut may have split a character
+    }
+    add(path, "unknown value \"" + shown + "\", expected " + std::string(expected));
+}
+
+Parsed<boost::json::value> parse_text(std::string_view text, boost::json::storage_ptr storage) {
+    unsigned char scratch[4096];
+    boost::json::parse_options options;
+    options.max_depth = kMaxDepth;
+    boost::json::parser parser({}, options, scratch, sizeof scratch);
+    parser.reset(std::move(storage));
+    boost::system::error_code ec;
+    const std::size_t n = parser.write_some(text.data(), text.size(), ec);
+    if (!ec && n != text.size()) ec = boost::json::error::extra_data;
+    if (ec)
+        return std::unexpected(FieldErrors{{"", "invalid JSON at byte " + std::to_string(n) + ": " + ec.message()}});
+    return parser.release();
+}
+
+boost::json::value from_text(std::string_view text) {
+    if (text == "True" || text == "False") return text == "True";
+    if (text == "None") return nullptr;
+    auto value = parse_text(text, {});
+    if (!value) return boost::json::value(boost::json::string_view(text.data(), text.size()));
+    return std::move(*value);
+}
+
+std::string_view as_utf8(std::string_view text, std::string& buffer) {
+    std::size_t good = 0;
+    while (good < text.size()) {
+        const auto n = sequence_length(text.substr(good));
+        if (n == 0) break;
+        good += n;
+    }
+    if (good == text.size()) return text;
+    buffer.assign(text.substr(0, good));
+    for (std::size_t i = good; i < text.size();) {
+        const auto n = sequence_length(text.substr(i));
+        if (n == 0)
+            buffer += "\xef\xbf\xbd";
+        else
+            buffer.append(text.substr(i, n));
+        i += n == 0 ? 1 : n;
+    }
+    return buffer;
+}
+
+std::string serialize(const boost::json::value& value) { return boost::json::serialize(value); }
+
+}  // namespace detail
+}  // namespace codegen::json
