@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,11 +19,24 @@ namespace codegen::storage {
 
 using Value = std::variant<std::monostate, std::int64_t, double, std::string>;  // monostate: NULL
 
+struct Parameter {
+    template <class T>
+    Parameter(std::string_view n, T&& v) : name(n), value(std::forward<T>(v)) {}
+    template <class T>
+    Parameter(std::string_view n, const std::optional<T>& v) : name(n), value(v ? Value(*v) : Value()) {}
+    template <class T>
+    Parameter(std::string_view n, std::optional<T>& v) : Parameter(n, std::as_const(v)) {}
+    template <class T>
+    Parameter(std::string_view n, std::optional<T>&& v) : Parameter(n, std::as_const(v)) {}
+    std::string_view name;
+    Value value;
+};
+
 // Bound by name: {{"id", id}, {"spec", optional_text}} for ":id", ":spec". Every name in the SQL must be bound, and no
-// other.
+// other: else the call fails (fatal "database").
 struct Parameters {
     Parameters() = default;
-    Parameters(std::initializer_list<std::pair<std::string_view, Value>> values);
+    Parameters(std::initializer_list<Parameter> list);
     void set(std::string_view name, Value value);
     template <class T>
     void set(std::string_view name, const std::optional<T>& value) {
@@ -68,7 +82,8 @@ struct Migration {
 };
 
 // Use on one thread. Errors: permanent "duplicate" (unique), "constraint", "conflict"; transient "busy"; fatal
-// "database".
+// "database" (no space, read only, damaged, wrong SQL). SQLite works inside the call: nothing is pending while a
+// coroutine waits, and cancellation has no effect. A database outlives what uses it.
 class Database {
   public:
     virtual ~Database() = default;

@@ -11,8 +11,10 @@
 namespace codegen::clients {
 
 // Errors: the problem document's title, detail and field errors in the message; code "not_found" (404), "conflict"
-// (409), "unauthorized" (401), "forbidden" (403), "invalid" (400, 413, 422): permanent; "unavailable" (5xx, 429, no
-// connection): transient. 401 for a service token is fatal. Statuses are checked; bodies are parsed as the contract.
+// (409), "unauthorized" (401), "forbidden" (403), "invalid" (400, 413, 422, every other refusal): permanent;
+// "unavailable" (5xx, 429, no connection, timeout): transient; "protocol" (not HTTP): permanent. 401 is fatal when a
+// token was sent: it will not become right. Statuses are checked; bodies are parsed as the contract ("invalid" when
+// they are not). Cancelling a call closes its connection. A call takes 10 s at most.
 class ApiClient {
   public:
     // url: http://..., https://..., http+unix:///path/api.sock. An empty token sends none.

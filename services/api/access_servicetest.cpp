@@ -1,0 +1,303 @@
+// Who reaches what: every route with every kind of caller.
+#include "services/api/api_fixture.hpp"
+
+namespace codegen::api {
+namespace {
+
+using ::testing::HasSubstr;
+
+class AccessTest : public ApiFixture {
+  protected:
+    void SetUp() override {
+        ApiFixture::SetUp();
+        owner_ = make_user(100);
+        stranger_ = make_user(200);
+        owner_token_ = user_token(owner_);
+        stranger_token_ = user_token(stranger_);
+        project_ = make_project(owner_token_);
+        task_ = make_task(owner_token_, project_);
+        boost::json::object execution{{"id", execution_},
+                                      {"task_id", task_},
+                                      {"worker_id", "dev-1"},
+                                      {"started_at", "2026-01-10T12:00:00Z"},
+                                      {"status", "in_progress"}};
+        must(201, admin("POST", "/api/task-executions", boost::json::serialize(execution)));
+    }
+
+    // The route with the owner's objects put in.
+    std::string target_of(const http::Router::Route& route) const {
+        std::string target = route.pattern;
+        const auto put = [&](const std::string& name, const std::string& value) {
+            if (const auto at = target.find(name); at != std::string::npos) target.replace(at, name.size(), value);
+        };
+        const bool is_project = target.starts_with("/api/projects");
+        const bool is_user = target.starts_with("/api/users");
+        const bool is_execution = target.starts_with("/api/task-executions");
+        put("{telegram_id}", "100");
+        put("{id}", is_project ? project_ : is_user ? std::to_string(owner_) : is_execution ? execution_ : task_);
+        return target;
+    }
+    // A body that would do if the caller were allowed; it names the owner's things.
+    std::string body_of(const http::Router::Route& route) const {
+        if (route.method == "GET" || route.method == "DELETE") return {};
+        if (route.pattern == "/api/tasks")
+            return boost::json::serialize(boost::json::object{{"project_id", project_}, {"type", "engineering"}});
+        if (route.pattern.starts_with("/api/tasks/")) return R"({"spec": "mine now"})";
+        if (route.pattern.starts_with("/api/users")) return R"({"telegram_id": 300})";
+        if (route.pattern == "/api/tokens") return R"({"kind": "admin"})";
+        if (route.pattern == "/api/task-executions")
+            return boost::json::serialize(boost::json::object{{"id", new_uuid()},
+                                                              {"task_id", task_},
+                                                              {"worker_id", "dev-1"},
+                                                              {"started_at", "2026-01-10T12:00:00Z"},
+                                                              {"status", "success"}});
+        return boost::json::serialize(boost::json::object{{"name", "taken"}, {"owner_id", owner_}});
+    }
+    http::Response ask(const http::Router::Route& route, const std::string& token, const Extra& extra = {}) {
+        return send(route.method, target_of(route), token, body_of(route), extra);
+    }
+    static bool is_health(const http::Router::Route& route) { return route.pattern.ends_with("/health"); }
+
+    std::int64_t owner_ = 0;
+    std::int64_t stranger_ = 0;
+    std::string owner_token_;
+    std::string stranger_token_;
+    std::string project_;
+    std::string task_;
+    const std::string execution_ = new_uuid();
+};
+
+TEST_F(AccessTest, WithoutATokenOnlyHealthAnswers) {
+    const auto routes = service_->routes();
+    ASSERT_GE(routes.size(), 24u);
+    for (const auto& route : routes) {
+        const auto response = ask(route, "");
+        EXPECT_EQ(response.status, is_health(route) ? 200u : 401u) << route.method << " " << route.pattern;
+        if (is_health(route)) continue;
+        EXPECT_EQ(response.headers.get("WWW-Authenticate"), "Bearer");
+        EXPECT_EQ(response.headers.get("Content-Type"), "application/problem+json");
+    }
+}
+
+TEST_F(AccessTest, AWrongOrRevokedOrExpiredTokenIs401Everywhere) {
+    const auto revoked = make_token({{"id", "0a0a0a0a-0a0a-4a0a-8a0a-0a0a0a0a0a0a"}, {"kind", "admin"}});
+    must(204, admin("DELETE", "/api/tokens/0A0A0A0A-0a0a-4a0a-8a0a-0a0a0a0a0a0a"));
+    const auto expired = make_token({{"kind", "admin"}, {"expires_at", "2026-01-10T12:00:00.5Z"}});
+    EXPECT_EQ(send("GET", "/api/projects", expired).status, 200u);
+    now_ += std::chrono::seconds(1);
+    for (const auto& token : {revoked, expired, std::string("nonsense"), admin_ + "x", std::string(" ")}) {
+        for (const auto& route : service_->routes()) {
+            if (!is_health(route)) EXPECT_EQ(ask(route, token).status, 401u) << route.method << " " << route.pattern;
+        }
+    }
+    EXPECT_THAT(send("GET", "/api/projects", expired).body, HasSubstr("expired at 2026-01-10T12:00:00.5"));
+    EXPECT_EQ(send("GET", "/api/projects", "", {}, {{"Authorization", "Basic abc"}}).status, 401u);
+    EXPECT_EQ(send("GET", "/api/projects", "", {}, {{"Authorization", "bearer " + admin_}}).status, 200u);
+}
+
+TEST_F(AccessTest, AWorkerReachesNothingThatItsTokenDoesNotAllow) {
+    for (const auto& actions : {boost::json::array{}, boost::json::array{"respond", "result", "diagnose.api"}}) {
+        const auto token = worker_token(task_, actions);
+        for (const auto& route : service_->routes()) {
+            const auto response = ask(route, token);
+            EXPECT_EQ(response.status, is_health(route) ? 200u : 403u) << route.method << " " << route.pattern;
+        }
+    }
+}
+
+TEST_F(AccessTest, EvenAWorkerThatMayEverythingReachesOnlyTheWorkOfItsTask) {
+    const auto token = worker_token(task_, {"*"});
+    const std::map<std::string, unsigned> expected{
+        {"POST /api/projects", 201},
+        {"GET /api/projects", 200},
+        {"GET /api/projects/{id}", 200},
+        {"POST /api/tasks", 201},
+        {"GET /api/tasks", 200},
+        {"GET /api/tasks/{id}", 200},
+        {"GET /health", 200},
+        {"GET /api/health", 200},
+        {"GET /api/task-executions", 200},
+        {"GET /api/task-executions/{id}", 200},
+    };
+    for (const auto& route : service_->routes()) {
+        const auto known = expected.find(route.method + " " + route.pattern);
+        EXPECT_EQ(ask(route, token).status, known == expected.end() ? 403u : known->second)
+            << route.method << " " << route.pattern;
+    }
+    const auto other_project = make_project(owner_token_, "other");  // the same user's, but not this task's
+    const auto other_task = make_task(owner_token_, other_project);
+    EXPECT_EQ(send("GET", "/api/projects/" + other_project, token).status, 404u);
+    EXPECT_EQ(send("GET", "/api/tasks/" + other_task, token).status, 404u);
+    EXPECT_EQ(must(200, send("GET", "/api/projects", token)).as_array().size(), 1u);
+    const auto body = boost::json::object{{"project_id", other_project}, {"type", "engineering"}};
+    EXPECT_EQ(send("POST", "/api/tasks", token, boost::json::serialize(body)).status, 422u);
+    EXPECT_EQ(send("POST", "/api/tasks", token, R"({"type": "engineering"})").status, 422u);
+    EXPECT_EQ(send("POST", "/api/tasks", token, R"({"type": "infrastructure"})").status, 403u);
+}
+
+TEST_F(AccessTest, TheActionsOfAWorkerDecideByCommand) {
+    const auto reader = worker_token(task_, {"project.get", "engineering.status"});
+    EXPECT_EQ(send("GET", "/api/projects/" + project_, reader).status, 200u);
+    EXPECT_EQ(send("GET", "/api/tasks/" + task_, reader).status, 200u);
+    EXPECT_EQ(send("GET", "/api/task-executions?task_id=" + task_, reader).status, 200u);
+    EXPECT_EQ(send("GET", "/api/projects", reader).status, 403u);
+    EXPECT_EQ(send("GET", "/api/tasks", reader).status, 403u);
+    const auto body = boost::json::object{{"project_id", project_}, {"type", "engineering"}};
+    const auto denied = send("POST", "/api/tasks", reader, boost::json::serialize(body));
+    EXPECT_EQ(denied.status, 403u);
+    EXPECT_THAT(denied.body, HasSubstr("engineering.start"));
+
+    const auto starter = worker_token(task_, {"engineering.trigger"});  // the older name
+    const auto started = must(201, send("POST", "/api/tasks", starter, boost::json::serialize(body)));
+    EXPECT_EQ(started.at("user_id").as_int64(), owner_);  // from the token's task, not from the body
+    auto deploy = body;
+    deploy["type"] = "deploy";
+    EXPECT_EQ(send("POST", "/api/tasks", starter, boost::json::serialize(deploy)).status, 403u);
+    const auto group = worker_token(task_, {"deploy.*"});
+    EXPECT_EQ(send("POST", "/api/tasks", group, boost::json::serialize(deploy)).status, 201u);
+    auto foreign = deploy;
+    foreign["user_id"] = stranger_;
+    EXPECT_EQ(send("POST", "/api/tasks", group, boost::json::serialize(foreign)).status, 403u);
+}
+
+TEST_F(AccessTest, AWorkerWithoutATaskWorksForItsUser) {
+    const auto po = make_token({{"kind", "worker"}, {"worker_id", "po-1"}, {"user_id", owner_}, {"actions", {"*"}}});
+    EXPECT_EQ(send("GET", "/api/projects/" + project_, po).status, 200u);
+    EXPECT_EQ(must(200, send("GET", "/api/tasks", po)).as_array().size(), 1u);
+    const auto theirs = make_project(stranger_token_);
+    EXPECT_EQ(send("GET", "/api/projects/" + theirs, po).status, 404u);
+    EXPECT_EQ(send("GET", "/api/users/" + std::to_string(owner_), po).status, 403u);
+
+    const auto nobody = make_token({{"kind", "worker"}, {"worker_id", "po-2"}, {"actions", {"*"}}});
+    EXPECT_EQ(must(200, send("GET", "/api/projects", nobody)).as_array().size(), 0u);
+    EXPECT_EQ(must(200, send("GET", "/api/tasks", nobody)).as_array().size(), 0u);
+    EXPECT_EQ(send("GET", "/api/tasks/" + task_, nobody).status, 404u);
+    const auto lost = worker_token(new_uuid(), {"*"});  // a task that does not exist
+    EXPECT_EQ(must(200, send("GET", "/api/projects", lost)).as_array().size(), 0u);
+    EXPECT_EQ(send("GET", "/api/tasks/" + task_, lost).status, 404u);
+}
+
+TEST_F(AccessTest, AnotherUserSeesAndChangesNothing) {
+    const std::map<std::string, unsigned> expected{
+        {"POST /api/users", 403},
+        {"POST /api/users/upsert", 403},
+        {"GET /api/users", 200},
+        {"GET /api/users/{id}", 404},
+        {"POST /api/projects", 403},
+        {"GET /api/users/by-telegram/{telegram_id}", 404},
+        {"GET /api/projects", 200},
+        {"GET /api/projects/{id}", 404},
+        {"PUT /api/projects/{id}", 403},
+        {"PATCH /api/projects/{id}", 403},
+        {"DELETE /api/projects/{id}", 404},
+        {"POST /api/tasks", 422},
+        {"GET /api/tasks", 200},
+        {"GET /api/tasks/{id}", 404},
+        {"PATCH /api/tasks/{id}", 404},
+        {"POST /api/task-executions", 403},
+        {"GET /api/task-executions", 200},
+        {"GET /api/task-executions/{id}", 404},
+        {"POST /api/tokens", 403},
+        {"GET /api/tokens", 403},
+        {"DELETE /api/tokens/{id}", 403},
+        {"GET /health", 200},
+        {"GET /api/health", 200},
+        {"GET /metrics", 200},
+    };
+    const auto project_before = admin("GET", "/api/projects/" + project_).body;
+    const auto task_before = admin("GET", "/api/tasks/" + task_).body;
+    for (const auto& route : service_->routes()) {
+        const auto name = route.method + " " + route.pattern;
+        ASSERT_TRUE(expected.contains(name)) << "a new route; say here what a stranger gets: " << name;
+        const auto response = ask(route, stranger_token_);
+        EXPECT_EQ(response.status, expected.at(name)) << name;
+        EXPECT_EQ(response.body.find("shop"), std::string::npos) << name;
+        EXPECT_EQ(response.body.find("add a button"), std::string::npos) << name;
+    }
+    for (const auto* list : {"/api/projects", "/api/tasks", "/api/task-executions"}) {
+        EXPECT_EQ(send("GET", list, stranger_token_).body, "[]") << list;
+        EXPECT_EQ(send("GET",
+                       std::string(list) + "?owner_id=" + std::to_string(owner_) + "&task_id=" + task_ +
+                           "&project_id=" + project_ + "&user_id=" + std::to_string(owner_),
+                       stranger_token_)
+                      .body,
+                  "[]")
+            << list;
+    }
+    EXPECT_EQ(must(200, send("GET", "/api/users", stranger_token_)).as_array().size(), 1u);
+    EXPECT_EQ(admin("GET", "/api/projects/" + project_).body, project_before);
+    EXPECT_EQ(admin("GET", "/api/tasks/" + task_).body, task_before);
+}
+
+TEST_F(AccessTest, TheOwnerHasHisOwn) {
+    EXPECT_EQ(send("GET", "/api/projects/" + project_, owner_token_).status, 200u);
+    EXPECT_EQ(send("PATCH", "/api/projects/" + project_, owner_token_, R"({"description": "x"})").status, 200u);
+    EXPECT_EQ(send("GET", "/api/tasks/" + task_, owner_token_).status, 200u);
+    EXPECT_EQ(send("GET", "/api/task-executions/" + execution_, owner_token_).status, 200u);
+    EXPECT_EQ(send("GET", "/api/users/" + std::to_string(owner_), owner_token_).status, 200u);
+    EXPECT_EQ(send("GET", "/api/users/by-telegram/100", owner_token_).status, 200u);
+    const auto give = boost::json::serialize(boost::json::object{{"owner_id", stranger_}});
+    EXPECT_EQ(send("PATCH", "/api/projects/" + project_, owner_token_, give).status, 403u);
+    EXPECT_EQ(send("PATCH", "/api/projects/" + project_, owner_token_, R"({"owner_id": null})").status, 403u);
+    EXPECT_EQ(admin("PATCH", "/api/projects/" + project_, give).status, 200u);
+    EXPECT_EQ(send("GET", "/api/projects/" + project_, owner_token_).status, 404u);
+}
+
+TEST_F(AccessTest, AdminAndServiceReachEverything) {
+    const auto admin_user = user_token(make_user(900, true));
+    for (const auto& token : {admin_, control_, admin_user}) {
+        EXPECT_EQ(send("GET", "/api/projects/" + project_, token).status, 200u);
+        EXPECT_EQ(send("GET", "/api/tasks/" + task_, token).status, 200u);
+        EXPECT_EQ(send("GET", "/api/task-executions/" + execution_, token).status, 200u);
+        EXPECT_EQ(send("GET", "/api/tokens", token).status, 200u);
+        EXPECT_EQ(must(200, send("GET", "/api/users", token)).as_array().size(), 4u);
+    }
+}
+
+TEST_F(AccessTest, AServiceActsForTheUserItNames) {
+    const Extra owner{{"X-Telegram-ID", "100"}};
+    const Extra stranger{{"X-Telegram-ID", "200"}};
+    EXPECT_EQ(send("GET", "/api/projects/" + project_, control_, {}, owner).status, 200u);
+    EXPECT_EQ(send("GET", "/api/projects/" + project_, control_, {}, stranger).status, 404u);
+    const auto made = must(201, send("POST", "/api/projects", control_, R"({"name": "by bot"})", stranger));
+    EXPECT_EQ(made.at("owner_id").as_int64(), stranger_);
+    EXPECT_EQ(send("POST", "/api/tokens", control_, R"({"kind": "admin"})", stranger).status, 403u);
+    EXPECT_EQ(send("POST", "/api/users/upsert", control_, R"({"telegram_id": 200})", stranger).status, 200u);
+    EXPECT_EQ(send("POST", "/api/users/upsert", control_, R"({"telegram_id": 200, "is_admin": true})", stranger).status,
+              403u);
+    EXPECT_EQ(send("GET", "/api/projects", control_, {}, {{"X-Telegram-ID", "777"}}).status, 403u);
+    EXPECT_EQ(send("GET", "/api/projects", control_, {}, {{"X-Telegram-ID", "7 or 1"}}).status, 403u);
+    make_user(300, true);
+    EXPECT_EQ(send("GET", "/api/projects/" + project_, control_, {}, {{"X-Telegram-ID", "300"}}).status, 200u);
+}
+
+TEST_F(AccessTest, OnlyAServiceMayNameAUser) {
+    const auto worker = worker_token(task_, {"*"});
+    for (const auto& token : {admin_, owner_token_, worker}) {
+        EXPECT_EQ(send("GET", "/api/projects", token, {}, {{"X-Telegram-ID", "100"}}).status, 403u);
+    }
+}
+
+TEST_F(AccessTest, TheHeaderAloneIsRefusedUnlessAllowedAndOnLoopback) {
+    const Extra header{{"X-Telegram-ID", "100"}};
+    EXPECT_EQ(send("GET", "/api/projects", "", {}, header).status, 401u);
+    EXPECT_EQ(send(*tcp_, "GET", "/api/projects", "", {}, header).status, 401u);
+    options_.allow_header_auth = true;
+    restart();
+    EXPECT_EQ(send("GET", "/api/projects", "", {}, header).status, 401u);  // the unix socket is the gateways' way in
+    EXPECT_EQ(must(200, send(*tcp_, "GET", "/api/projects", "", {}, header)).as_array().size(), 1u);
+    EXPECT_EQ(send(*tcp_, "GET", "/api/projects/" + project_, "", {}, {{"X-Telegram-ID", "200"}}).status, 404u);
+    EXPECT_EQ(send(*tcp_, "GET", "/api/projects", "", {}, {{"X-Telegram-ID", "777"}}).status, 403u);
+    EXPECT_EQ(send(*tcp_, "GET", "/api/tokens", "", {}, header).status, 403u);
+    // A bad token is not made good by the header.
+    EXPECT_EQ(send(*tcp_, "GET", "/api/projects", "nonsense", {}, header).status, 401u);
+}
+
+TEST_F(AccessTest, MetricsAreOpenOnLoopbackOnly) {
+    EXPECT_EQ(send("GET", "/metrics", "").status, 401u);
+    EXPECT_EQ(send(*tcp_, "GET", "/metrics", "").status, 200u);
+    EXPECT_EQ(send("GET", "/metrics", control_).status, 200u);
+}
+
+}  // namespace
+}  // namespace codegen::api

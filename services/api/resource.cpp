@@ -1,0 +1,105 @@
+#include "services/api/resource.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "shared/base/ids.hpp"
+
+namespace codegen::api {
+
+std::string Context::param(std::string_view name) const {
+    const auto found = match.params.find(name);
+    return found == match.params.end() ? std::string() : found->second;
+}
+
+std::string Context::id() const { return lower_case(param("id")); }
+
+const std::string* Context::query(std::string_view name) const {
+    const auto found = match.query.find(name);
+    return found == match.query.end() ? nullptr : &found->second;
+}
+
+std::optional<std::int64_t> Context::number(std::string_view text) {
+    std::int64_t number = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
+    return number;
+}
+
+std::unexpected<http::Response> invalid_field(std::string path, std::string message) {
+    return std::unexpected(http::problem(422, "the body is not valid", {{std::move(path), std::move(message)}}));
+}
+
+std::expected<void, http::Response> filter_number(const Context& context, std::string_view name, Where& where) {
+    const auto* text = context.query(name);
+    if (!text) return {};
+    const auto number = Context::number(*text);
+    if (!number) {
+        return std::unexpected(
+            http::problem(422, "the query is not valid",
+                          {{std::string(name), "is \"" + text->substr(0, 40) + "\": expected an integer"}}));
+    }
+    where.equals(name, *number);
+    return {};
+}
+
+void filter_text(const Context& context, std::string_view name, Where& where) {
+    if (const auto* text = context.query(name)) where.equals(name, *text);
+}
+
+void limit_to_visible_projects(const Caller& caller, Where& where) {
+    if (caller.sees_all()) return;
+    if (caller.is_worker() && caller.task_id) {
+        where.add("id = :visible_project");
+        where.parameters.set("visible_project", caller.project_id);
+        return;
+    }
+    where.add("owner_id = :visible_user");  // no user: NULL, which equals nothing
+    where.parameters.set("visible_user", caller.user_id);
+}
+
+void limit_to_visible_tasks(const Caller& caller, Where& where) {
+    if (caller.sees_all()) return;
+    if (caller.is_worker() && caller.task_id) {
+        // Its task, and what else it or its user has started in the same project.
+        where.add("(id = :visible_task OR (project_id = :visible_project AND user_id = :visible_user))");
+        where.parameters.set("visible_task", caller.task_id);
+        where.parameters.set("visible_project", caller.project_id);
+    } else {
+        where.add(
+            "(user_id = :visible_user OR project_id IN (SELECT id FROM projects WHERE owner_id = :visible_user))");
+    }
+    where.parameters.set("visible_user", caller.user_id);
+}
+
+Task<std::expected<bool, http::Response>> sees_project(const Context* context, std::string id) {
+    Where where;
+    where.equals("id", std::move(id));
+    limit_to_visible_projects(context->caller, where);
+    auto found = co_await context->database.query("SELECT id FROM projects" + where.sql(), where.parameters);
+    if (!found) co_return std::unexpected(problem_of(found.error()));
+    co_return !found->rows.empty();
+}
+
+std::string lower_case(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return lower;
+}
+
+std::string id_or_new(const std::optional<std::string>& id) { return id ? lower_case(*id) : new_uuid(); }
+
+Task<http::Response> answer_repeated(const Context* context, std::string what, std::string table, std::string id,
+                                     std::string hash, std::string (*write_row)(const storage::Row&)) {
+    auto found = co_await context->database.query("SELECT * FROM " + table + " WHERE id = :id", {{"id", id}});
+    if (!found) co_return problem_of(found.error());
+    if (!found->rows.empty() && found->rows.front().text("request_hash") == hash) {
+        co_return json_text(200, write_row(found->rows.front()));
+    }
+    co_return http::problem(409, fmt::format("{} {} exists already and was made with another body", what, id));
+}
+
+}  // namespace codegen::api

@@ -1,0 +1,105 @@
+// The routes of each resource, and what their handlers get.
+#pragma once
+#include <expected>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "services/api/caller.hpp"
+#include "services/api/metrics.hpp"
+#include "services/api/rows.hpp"
+#include "shared/http/router.hpp"
+#include "shared/json/json.hpp"
+#include "shared/storage/database.hpp"
+
+namespace codegen::api {
+
+// Lives while its handler runs.
+struct Context {
+    storage::Database& database;
+    const http::Request& request;
+    const http::Match& match;
+    const Caller& caller;
+    Timestamp now;
+    const Metrics& metrics;
+
+    std::string param(std::string_view name) const;         // a path parameter
+    std::string id() const;                                 // the path parameter "id", a UUID in lower case
+    const std::string* query(std::string_view name) const;  // null: not given
+    // A number in a path parameter or query value; nullopt when it is none.
+    static std::optional<std::int64_t> number(std::string_view text);
+};
+
+enum class Access {
+    open,      // nobody needs a token
+    loopback,  // as member, but open on loopback TCP
+    member,    // every kind of token but worker; the handler checks the object
+    everyone,  // and workers whose token allows one of `actions`
+    control,   // who sees everything (Caller::sees_all)
+    service,   // and services that act for a user
+};
+
+using ResourceHandler = Task<http::Response> (*)(const Context*);
+
+struct RouteSpec {
+    std::string_view method;
+    std::string_view pattern;
+    Access access;
+    // Access::everyone: "a,b", one of which a worker's token must allow; "": the handler asks.
+    std::string_view actions;
+    ResourceHandler handler;
+};
+
+std::span<const RouteSpec> user_routes();
+std::span<const RouteSpec> project_routes();
+std::span<const RouteSpec> task_routes();
+std::span<const RouteSpec> task_execution_routes();
+std::span<const RouteSpec> token_routes();
+std::span<const RouteSpec> health_routes();
+std::vector<storage::Migration> migrations();
+
+// 400: not JSON. 422: not a T, with the path of every field.
+template <class T>
+std::expected<T, http::Response> body_of(const Context& context) {
+    auto parsed = json::parse<T>(context.request.body);
+    if (parsed) return std::move(*parsed);
+    if (auto any = json::parse_any(context.request.body); !any) {
+        return std::unexpected(http::problem(400, "the body is not JSON: " + any.error().front().message));
+    }
+    return std::unexpected(http::problem(422, "the body is not valid", parsed.error()));
+}
+std::unexpected<http::Response> invalid_field(std::string path, std::string message);
+
+// A query filter that must be one of an enum's names; adds `column = value`.
+template <class E>
+std::expected<void, http::Response> filter_enum(const Context& context, std::string_view name, std::string_view column,
+                                                Where& where) {
+    const auto* text = context.query(name);
+    if (!text) return {};
+    const auto value = json::enum_from<E>(*text);
+    if (!value) {
+        return std::unexpected(http::problem(422, "the query is not valid",
+                                             {{std::string(name), "unknown value \"" + text->substr(0, 80) +
+                                                                      "\", expected one of " + json::names_of<E>()}}));
+    }
+    where.equals(column, std::string(json::name_of(*value)));
+    return {};
+}
+std::expected<void, http::Response> filter_number(const Context& context, std::string_view name, Where& where);
+void filter_text(const Context& context, std::string_view name, Where& where);
+
+// What the caller may see of a table, as SQL.
+void limit_to_visible_projects(const Caller& caller, Where& where);
+void limit_to_visible_tasks(const Caller& caller, Where& where);
+// Whether the caller sees this project. An error is the answer to give.
+Task<std::expected<bool, http::Response>> sees_project(const Context* context, std::string id);
+
+// The client's id in lower case, or a new one.
+std::string id_or_new(const std::optional<std::string>& id);
+std::string lower_case(std::string_view text);
+// POST with an id that exists: the same request again (`hash` as stored in request_hash) is 200 with the object as it
+// is now, another one 409.
+Task<http::Response> answer_repeated(const Context* context, std::string what, std::string table, std::string id,
+                                     std::string hash, std::string (*write_row)(const storage::Row&));
+
+}  // namespace codegen::api

@@ -1,0 +1,176 @@
+#include "services/api/service.hpp"
+
+#include <fmt/format.h>
+
+#include "services/api/bootstrap.hpp"
+#include "services/api/resource.hpp"
+#include "shared/base/ids.hpp"
+#include "shared/logging/log.hpp"
+
+namespace codegen::api {
+namespace {
+
+// The route's handler tells the outer one who it was, for log and metrics. Removed before the answer leaves.
+constexpr std::string_view kRouteHeader = "X-Internal-Route";
+constexpr std::string_view kCallerHeader = "X-Internal-Caller";
+
+bool is_correlation_id(std::string_view text) {
+    return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+               c == '.' || c == ':';
+    });
+}
+
+// "/api/task_executions/x_y?z_z" -> "/api/task-executions/x_y?z_z"
+void normalize_resource_name(std::string& target) {
+    constexpr std::string_view kPrefix = "/api/";
+    if (!target.starts_with(kPrefix)) return;
+    for (auto i = kPrefix.size(); i < target.size() && target[i] != '/' && target[i] != '?'; ++i) {
+        if (target[i] == '_') target[i] = '-';
+    }
+}
+
+std::string take(http::Headers& headers, std::string_view name) {
+    const auto value = headers.get(name);
+    std::string text(value.value_or(""));
+    headers.erase(name);
+    return text;
+}
+
+bool any_permitted(const std::vector<std::string>& patterns, std::string_view actions) {
+    while (!actions.empty()) {
+        const auto end = actions.find(',');
+        if (permits(patterns, actions.substr(0, end))) return true;
+        actions = end == std::string_view::npos ? std::string_view() : actions.substr(end + 1);
+    }
+    return false;
+}
+
+// Nothing: come in.
+std::optional<http::Response> refusal(const RouteSpec& spec, const Caller& caller) {
+    switch (spec.access) {
+        case Access::open:
+        case Access::loopback:
+        case Access::member:
+            if (!caller.is_worker()) return std::nullopt;
+            return http::problem(403, "the token of a worker does not reach this");
+        case Access::everyone:
+            if (!caller.is_worker() || spec.actions.empty() || any_permitted(caller.actions, spec.actions)) {
+                return std::nullopt;
+            }
+            return http::problem(403, fmt::format("the token of this worker allows none of {}", spec.actions));
+        case Access::service:
+            if (caller.kind == contracts::TokenKind::service) return std::nullopt;
+            [[fallthrough]];
+        case Access::control:
+            if (caller.sees_all()) return std::nullopt;
+            return http::problem(403, "only an admin or a service may do this");
+    }
+    return http::problem(403, "refused");
+}
+
+}  // namespace
+
+struct Service::Impl {
+    Impl(storage::Database& database, Options options) : database_(database), options_(std::move(options)) {
+        for (const auto routes : {user_routes(), project_routes(), task_routes(), task_execution_routes(),
+                                  token_routes(), health_routes()}) {
+            for (const auto& spec : routes) {
+                router_.add(spec.method, spec.pattern,
+                            [this, &spec](http::Request request, http::Match match, http::Peer peer) {
+                                return serve(this, &spec, std::move(request), std::move(match), peer);
+                            });
+            }
+        }
+    }
+
+    static Task<http::Reply> serve(Impl* self, const RouteSpec* spec, http::Request request, http::Match match,
+                                   http::Peer peer) {
+        std::string who = "nobody";
+        auto response = co_await answer(self, spec, &request, &match, peer, &who);
+        response.headers.set(kRouteHeader, match.route);
+        response.headers.set(kCallerHeader, std::move(who));
+        co_return http::Reply{.head = std::move(response), .body = {}, .upgrade = {}};
+    }
+
+    static Task<http::Response> answer(Impl* self, const RouteSpec* spec, const http::Request* request,
+                                       const http::Match* match, http::Peer peer, std::string* who) {
+        const auto now = self->options_.clock();
+        Caller caller;
+        const bool open = spec->access == Access::open || (spec->access == Access::loopback && peer.loopback_tcp);
+        if (!open) {
+            auto known = co_await authenticate(&self->database_, request, peer, self->options_.allow_header_auth, now);
+            if (!known) co_return known.error();
+            caller = std::move(*known);
+            *who = caller.description();
+            if (auto refused = refusal(*spec, caller)) co_return std::move(*refused);
+        }
+        const Context context{.database = self->database_,
+                              .request = *request,
+                              .match = *match,
+                              .caller = caller,
+                              .now = now,
+                              .metrics = self->metrics_};
+        auto response = co_await spec->handler(&context);
+        co_return response;
+    }
+
+    static Task<http::Reply> handle(Impl* self, http::Request request, http::Peer peer) {
+        const auto begin = std::chrono::steady_clock::now();
+        const auto given = request.headers.get("X-Correlation-ID");
+        const std::string correlation_id = given && is_correlation_id(*given) ? std::string(*given) : new_uuid();
+        const std::string method = request.method;
+        normalize_resource_name(request.target);
+        const std::string path = request.target.substr(0, std::min<std::size_t>(request.target.find('?'), 200));
+        http::Reply reply;
+        if (request.body.size() > self->options_.body_limit) {
+            reply.head = http::problem(413, fmt::format("the body has {} bytes, the limit is {}", request.body.size(),
+                                                        self->options_.body_limit));
+        } else {
+            reply = co_await self->router_.dispatch(std::move(request), peer);
+        }
+        const auto route = take(reply.head.headers, kRouteHeader);
+        const auto who = take(reply.head.headers, kCallerHeader);
+        reply.head.headers.set("X-Correlation-ID", correlation_id);
+        self->metrics_.count(method, route.empty() ? "none" : route, reply.head.status);
+        const auto took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin);
+        const bool routine = reply.head.status < 400 && (method == "GET" || method == "HEAD");
+        const auto write = routine ? log::debug : log::info;  // every change and every refusal can be audited
+        write("request", {{"method", method},
+                          {"path", path},
+                          {"status", std::to_string(reply.head.status)},
+                          {"caller", who.empty() ? "nobody" : who},
+                          {"ms", fmt::format("{:.2f}", took.count())},
+                          {"correlation_id", correlation_id}});
+        co_return reply;
+    }
+
+    storage::Database& database_;
+    const Options options_;
+    http::Router router_;
+    Metrics metrics_;
+};
+
+Service::Service(storage::Database& database, Options options)
+    : impl_(std::make_unique<Impl>(database, std::move(options))) {}
+Service::~Service() = default;
+
+Task<Result<void>> Service::bootstrap() {
+    return prepare_store(&impl_->database_, impl_->options_.state_directory, impl_->options_.clock());
+}
+
+http::Handler Service::handler() {
+    return [impl = impl_.get()](http::Request request, http::Peer peer) {
+        return Impl::handle(impl, std::move(request), peer);
+    };
+}
+
+http::ServerOptions Service::server_options() const {
+    http::ServerOptions options;
+    options.body_limit = impl_->options_.body_limit;
+    return options;
+}
+
+std::vector<http::Router::Route> Service::routes() const { return impl_->router_.routes(); }
+
+}  // namespace codegen::api

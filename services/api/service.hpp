@@ -1,0 +1,45 @@
+// The role "api": REST resources over the database (docs/protocols.md, "REST resources"). Data only: it publishes to
+// no queue and calls nobody.
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "shared/base/timestamp.hpp"
+#include "shared/http/router.hpp"
+#include "shared/http/server.hpp"
+#include "shared/storage/database.hpp"
+
+namespace codegen::api {
+
+struct Options {
+    std::size_t body_limit = 4u << 20;  // bytes of a request body; beyond it 413
+    // ALLOW_HEADER_AUTH=1: X-Telegram-ID without a token is believed on loopback TCP. Development only.
+    bool allow_header_auth = false;
+    std::filesystem::path state_directory;  // of admin.token and service.token
+    Clock clock = system_now;
+};
+
+// Use on one thread. `database` outlives the service; the service outlives every server that has its handler.
+class Service {
+  public:
+    Service(storage::Database& database, Options options);
+    ~Service();
+
+    // Before the first request: migrates the tables; at the first start makes the admin user (id 1) and the tokens in
+    // <state>/admin.token and <state>/service.token (0600, without a newline; the database holds only SHA-256s). A file
+    // that is missing, or whose token the database does not know, is written anew and its former token revoked; a line
+    // in the log says so.
+    Task<Result<void>> bootstrap();
+
+    http::Handler handler();
+    http::ServerOptions server_options() const;  // with the matching body limit
+    std::vector<http::Router::Route> routes() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace codegen::api

@@ -1,0 +1,76 @@
+#include "shared/clients/api/api_client.hpp"
+
+#include <fmt/format.h>
+
+namespace codegen::clients {
+namespace {
+
+// "no task 7: task_metadata: expected object, got string" out of a problem document, or the body's beginning.
+std::string reason_of(const http::Response& response) {
+    auto problem = json::parse<contracts::ProblemDocument>(response.body);
+    if (!problem) return response.body.empty() ? "no reason given" : response.body.substr(0, 200);
+    std::string reason = problem->title;
+    if (problem->detail) reason += (reason.empty() ? "" : ": ") + *problem->detail;
+    for (const auto& field : problem->errors) reason += fmt::format("; {}: {}", field.path, field.message);
+    return reason;
+}
+
+Error error_of(const http::Response& response, bool has_token) {
+    const auto make = [&](ErrorCategory category, std::string code) {
+        return Error{category, std::move(code), fmt::format("{} {}", response.status, reason_of(response)), {}};
+    };
+    switch (response.status) {
+        case 401:
+            return make(has_token ? ErrorCategory::fatal : ErrorCategory::permanent, "unauthorized");
+        case 403:
+            return make(ErrorCategory::permanent, "forbidden");
+        case 404:
+            return make(ErrorCategory::permanent, "not_found");
+        case 409:
+            return make(ErrorCategory::permanent, "conflict");
+        case 408:
+        case 429:
+            return make(ErrorCategory::transient, "unavailable");
+        default:
+            if (response.status >= 500) return make(ErrorCategory::transient, "unavailable");
+            return make(ErrorCategory::permanent, "invalid");
+    }
+}
+
+}  // namespace
+
+ApiClient::ApiClient(std::shared_ptr<http::Client> client, std::string token)
+    : client_(std::move(client)), token_(std::move(token)) {}
+
+Result<ApiClient> ApiClient::make(asio::any_io_executor executor, std::string_view url, std::string token) {
+    auto parsed = http::parse_url(url);
+    if (!parsed) return std::unexpected(in_context(parsed.error(), "URL of the API"));
+    return ApiClient(std::make_shared<http::Client>(std::move(executor), std::move(*parsed)), std::move(token));
+}
+
+Task<Result<std::string>> ApiClient::call(std::string method, std::string target, std::string body,
+                                          std::optional<std::string> correlation_id) {
+    const auto client = client_;  // this coroutine may outlive the ApiClient
+    const bool has_token = !token_.empty();
+    const std::string what = fmt::format("API {} {}", method, target.substr(0, target.find('?')));
+    http::Request request;
+    request.method = std::move(method);
+    request.target = std::move(target);
+    if (has_token) request.headers.set("Authorization", "Bearer " + token_);
+    if (correlation_id) request.headers.set("X-Correlation-ID", std::move(*correlation_id));
+    request.headers.set("Accept", "application/json");
+    if (!body.empty()) request.headers.set("Content-Type", "application/json");
+    request.body = std::move(body);
+    auto response = co_await client->send(std::move(request));
+    if (!response) {
+        Error error = in_context(response.error(), what);
+        if (error.category == ErrorCategory::transient) error.code = "unavailable";
+        co_return std::unexpected(std::move(error));
+    }
+    if (response->status < 200 || response->status > 299) {
+        co_return std::unexpected(in_context(error_of(*response, has_token), what));
+    }
+    co_return std::move(response->body);
+}
+
+}  // namespace codegen::clients
