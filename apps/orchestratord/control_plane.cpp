@@ -92,7 +92,7 @@ class Process {
     Task<Result<redis::Address>> start_redis() {
         if (!options_.dev || configuration_.is_set("REDIS_URL")) co_return external_redis(configuration_);
         redis_ =
-            std::make_unique<redis::RedisServer>(executor_, redis::RedisServerOptions{.directory = state_ / "redis"});
+            std::make_unique<redis::RedisServer>(executor_, redis::RedisServer::Options{.directory = state_ / "redis"});
         auto started = co_await redis_->start();
         if (!started) co_return std::unexpected(in_context(started.error(), "private redis-server"));
         if (auto written = posix::write_file_atomically(state_ / "redis.url", redis_->url(), 0600); !written)
@@ -128,7 +128,7 @@ Result<void> run_control_plane(const Configuration& configuration, const Configu
 
     std::filesystem::path path = configuration.text("CODEGEN_STATE_DIR");
     if (path.empty()) path = StateDirectory::default_path(environment, ::geteuid() == 0);
-    auto state = StateDirectory::open(path);
+    auto state = StateDirectory::open(path, options.dev);
     if (!state) return std::unexpected(state.error());
 
     asio::io_context io(1);

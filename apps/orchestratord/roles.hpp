@@ -17,9 +17,10 @@ class Roles {
           redis::Address redis);
     ~Roles();
 
-    // Opens the store and everything that must answer before work starts. `default_tcp`: the API listens on
-    // 127.0.0.1:8000 unless API_ADDRESS says otherwise. Returns one line for people: where workers run, and why there.
-    Task<Result<std::string>> open(std::vector<std::string> names, bool default_tcp);
+    // Opens the store and everything that must answer before work starts. `shared` (serve): other processes may run the
+    // same roles; the API listens on 127.0.0.1:8000 unless API_ADDRESS says otherwise. Returns one line for people:
+    // where workers run, and why there.
+    Task<Result<std::string>> open(std::vector<std::string> names, bool shared);
     // Runs the roles until one ends with a fatal error, or stop().
     Task<Result<void>> run();
     Task<void> stop();  // in the order in which they need each other; the API last

@@ -19,7 +19,7 @@ fs::path StateDirectory::default_path(const std::function<std::optional<std::str
     return fs::path(environment("HOME").value_or("/tmp")) / ".local/state/codegen";
 }
 
-Result<StateDirectory> StateDirectory::open(const fs::path& path) {
+Result<StateDirectory> StateDirectory::open(const fs::path& path, bool alone) {
     StateDirectory out;
     std::error_code error;
     out.path_ = fs::absolute(path, error);
@@ -39,7 +39,7 @@ Result<StateDirectory> StateDirectory::open(const fs::path& path) {
     const auto lock = out.path_ / "orchestratord.lock";
     out.lock_ = posix::Fd(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
     if (!out.lock_) return posix::errno_error(fmt::format("open {}", lock.string()), errno);
-    if (::flock(out.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (::flock(out.lock_.get(), (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
         const auto holder = posix::read_file(lock, 64);
         return fail(
             ErrorCategory::fatal, "configuration",

@@ -15,7 +15,8 @@ class StateDirectory {
     // Makes what is missing. Modes: the directory and workers/ 0711 (bubblewrap, started as another uid, must pass),
     // redis/ and repositories/ 0700. Takes the lock: a second control plane on one directory is a fatal error that
     // names the first one's pid.
-    static Result<StateDirectory> open(const std::filesystem::path& path);
+    // Not `alone` (the processes of `serve`): shared with others that are not.
+    static Result<StateDirectory> open(const std::filesystem::path& path, bool alone = true);
     static std::filesystem::path default_path(
         const std::function<std::optional<std::string>(std::string_view)>& environment, bool root);
 

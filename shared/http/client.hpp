@@ -7,23 +7,14 @@
 #include <string>
 
 #include "shared/http/message.hpp"
+#include "shared/http/url.hpp"
 
 namespace codegen::http {
 
-// http://host[:port][/base], https://..., http+unix:///path/to.sock (the whole rest is the socket's path).
-struct Url {
-    enum class Scheme { http, https, unix_socket } scheme = Scheme::http;
-    std::string host;  // without brackets
-    std::uint16_t port = 0;
-    std::string path;  // base path without trailing slash, or the socket's path
-};
-Result<Url> parse_url(std::string_view text);
-std::string percent_encode(std::string_view text);  // for one path segment or query value
-
 struct ClientOptions {
     std::chrono::milliseconds connect_timeout{5000};
-    std::size_t body_limit = 64u << 20;            // bytes of a buffered response
-    std::optional<std::filesystem::path> ca_file;  // else SSL_CERT_FILE, else the system's store
+    std::size_t body_limit = 64u << 20;                 // bytes of a buffered response
+    std::optional<std::filesystem::path> ca_file = {};  // else SSL_CERT_FILE, else the system's store
 };
 
 // A response whose body is read as it arrives.

@@ -13,6 +13,8 @@
 
 namespace codegen::http {
 
+bool same_name(std::string_view a, std::string_view b);  // ASCII, without case
+
 // Field names compare without case; order is kept.
 class Headers {
   public:
@@ -31,6 +33,9 @@ class Headers {
     std::vector<Field> fields_;
 };
 
+// The connection's own fields (Connection, Keep-Alive, Transfer-Encoding, Expect) are written by server and client
+// themselves, as is Content-Length wherever the body is known: what stands in `headers` under these names is not sent.
+// So a proxy may pass messages on as they are.
 struct Request {
     std::string method = "GET";  // upper case
     std::string target = "/";    // origin form, still encoded: "/api/tasks?limit=5"; CONNECT: "host:port"
@@ -57,8 +62,10 @@ class Stream {
 };
 
 // What a handler answers. Plain: `head` with its body. Streaming: `body` writes the payload piece by piece after the
-// head went out (chunked unless Content-Length is set); an error there cuts the connection. Upgrade: after the head,
-// the connection belongs to `upgrade` (CONNECT tunnels).
+// head went out (chunked unless Content-Length is set); an error there cuts the connection. When the client closes (or
+// half-closes) meanwhile, `body` is cancelled, so that a silent source does not hold a dead connection. It is not
+// called for HEAD and for statuses without a body. Upgrade: after the head, the connection belongs to `upgrade`
+// (CONNECT tunnels).
 struct Reply {
     Response head;
     std::function<Task<Result<void>>(Stream&)> body;

@@ -1,6 +1,7 @@
 // Child processes of the control plane: spawned with pipes and a composed environment, killed as a whole tree.
 // (The worker-wrapper has its own epoll shell; see packages/worker-wrapper.)
 #pragma once
+#include <boost/asio/any_io_executor.hpp>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -43,23 +44,35 @@ struct Outcome {
 };
 
 // Runs to its end. All signal dispositions and the mask are default in the child; only stdin, stdout, stderr are open.
-// On timeout, output limit or cancellation every process of the tree is killed: the session's process group, and
-// descendants that left it (found through /proc by parentage and session; the process is a child subreaper, so orphans
-// stay findable). Errors: only when it could not be started ("spawn": names the program and why). `on_line`, when set,
-// is called with every complete line of stdout and stderr as it comes.
+// On timeout, output limit or cancellation every process of the tree is killed: the session's processes, and
+// descendants that left it. The child is the subreaper of its descendants, so that orphans stay findable through /proc
+// as long as it lives; what stays behind in its session when it ends by itself is killed too.
+// Errors: "spawn" when it could not be started (names the program and why); transient "cancelled". `on_line`, when set,
+// is called with every line of stdout and stderr as it comes, the unfinished last one at the end.
 Task<Result<Outcome>> run(Spec spec, Limits limits = {}, std::function<void(std::string_view)> on_line = {});
 
-// A child that runs on (redis-server, dockerd, a sandbox's wrapper).
+// A child that runs on (redis-server, dockerd, a sandbox's wrapper). Use it on one thread. PR_SET_PDEATHSIG fires when
+// the thread that started it ends.
 class Child {
   public:
     virtual ~Child() = default;  // does not kill
     virtual int pid() const = 0;
-    virtual Task<int> wait() = 0;  // wait status (WIFEXITED...); once
-    virtual void signal(int number) = 0;
-    virtual void kill_tree() = 0;
+    virtual Task<int> wait() = 0;         // wait status (WIFEXITED...), once; -1 when cancelled
+    virtual void signal(int number) = 0;  // nothing once wait() has returned
+    virtual void kill_tree() = 0;         // as run() does it; also finds what the ended child left in its session
 };
-// stdout and stderr go to `log` (appended, 0600), stdin is /dev/null.
+// stdout and stderr go to `log` (appended, 0600), stdin is /dev/null. Spec::input and output_to are not for this one.
 Result<std::unique_ptr<Child>> start(asio::any_io_executor executor, Spec spec, const std::filesystem::path& log);
+
+// For a program's main: orphans of its children become its own children instead of init's...
+void become_subreaper();
+// ...and are reaped when they have ended, every `interval`, until cancelled. Children that run() or start() wait for
+// are left to them.
+Task<void> reap_orphans(std::chrono::milliseconds interval = std::chrono::milliseconds(1000));
+
+// Kills a process and all its descendants, found by parentage and, when it leads a session, by session. It may have
+// ended already. `started` is its start_time(), which tells it from a later process with the same pid.
+void kill_process_tree(int pid, std::uint64_t started);
 
 // A process that may not be our child: completes when it has ended (pidfd).
 Task<Result<void>> wait_for_exit(int pid);

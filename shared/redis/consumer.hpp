@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "shared/base/retry.hpp"
 #include "shared/json/json.hpp"
 #include "shared/redis/client.hpp"
 
@@ -21,6 +22,8 @@ struct ConsumerOptions {
     std::chrono::milliseconds block{2000};
     std::chrono::milliseconds claim_idle{60000};  // pending this long with another consumer: abandoned
     std::chrono::milliseconds claim_interval{15000};
+    std::chrono::milliseconds forget_idle{3600000};  // consumers of the group without pending entries are removed
+    RetryPolicy policy{};
 };
 
 // One delivered entry.
@@ -42,9 +45,11 @@ class Consumer {
     Consumer(asio::any_io_executor executor, Address address, ConsumerOptions options, DeliveryHandler handler);
     ~Consumer();
     // Makes stream and group (from the beginning) when absent, also after NOGROUP. Returns when cancelled or stopped
-    // (after handlers in flight ended), or with the fatal error.
+    // (after handlers in flight ended), or with the fatal error. Once.
+    // While Redis is away it waits and goes on. Cancelling run() cancels the handlers too; what they did not finish is
+    // delivered again. run() may outlive this object.
     Task<Result<void>> run();
-    void stop();
+    void stop();  // reads no more; handlers in flight end by themselves
 
   private:
     struct Impl;

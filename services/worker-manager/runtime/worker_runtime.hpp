@@ -1,4 +1,5 @@
-// Where the bodies of workers come from. Everything else - gateway, wrapper, adoption, admission - knows only this interface.
+// Where the bodies of workers come from. Everything else - gateway, wrapper, adoption, admission - knows only this
+// interface.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -36,15 +37,18 @@ struct BodySpec {
     int attempt = 1;
     std::string image;  // docker: tag from prepare_image(); sandbox: empty
     contracts::AgentType agent_type{};
-    WorkerDirectories directories;  // made and filled by the manager, ownership by agent_identity()
+    WorkerDirectories directories;   // made and filled by the manager, ownership by agent_identity()
     std::filesystem::path programs;  // host folder with `orchestrator` and `worker-wrapper`, shown at /opt/codegen/bin
-    std::map<std::string, std::string> environment;  // of the wrapper; no secrets; WRAPPER_CONFIG is added by the runtime
-    contracts::WrapperConfig config;  // paths and sandbox part are filled in by the runtime, which writes <state>/config.json
+    std::map<std::string, std::string>
+        environment;  // of the wrapper; no secrets; WRAPPER_CONFIG is added by the runtime
+    contracts::WrapperConfig
+        config;  // paths and sandbox part are filled in by the runtime, which writes <state>/config.json
     WorkerLimits limits;
     std::string network = "none";  // Docker network name, or none
 };
 
-// The agent's uid and gid on the host, and the numeric identity for one worker (sandbox as root: one of its own per worker).
+// The agent's uid and gid on the host, and the numeric identity for one worker (sandbox as root: one of its own per
+// worker).
 struct AgentIdentity {
     int uid;
     int gid;
@@ -56,7 +60,8 @@ struct ImageRequest {
     std::optional<std::string> image;  // the user's own
 };
 
-// A body that the runtime knows, running or ended. `body_id`: container id, or "pid:<pid>:<start time>" of the sandbox's wrapper.
+// A body that the runtime knows, running or ended. `body_id`: container id, or "pid:<pid>:<start time>" of the
+// sandbox's wrapper.
 struct Body {
     std::string worker_id;
     std::string body_id;
@@ -77,11 +82,13 @@ class WorkerRuntime {
     virtual ~WorkerRuntime() = default;
     virtual std::string name() const = 0;  // "docker", "sandbox"
 
-    // Can it run here, and if not, why (one line for people). Docker: the engine answers and we are root. Sandbox: bwrap works.
+    // Can it run here, and if not, why (one line for people). Docker: the engine answers and we are root. Sandbox:
+    // bwrap works.
     virtual Task<Result<void>> probe() = 0;
-    // Finds or builds what a body of this request starts from; returns the image tag ("" for the sandbox). `progress` gets
-    // lines for people. Concurrent requests for one image build once.
-    virtual Task<Result<std::string>> prepare_image(ImageRequest request, std::function<void(std::string)> progress) = 0;
+    // Finds or builds what a body of this request starts from; returns the image tag ("" for the sandbox). `progress`
+    // gets lines for people. Concurrent requests for one image build once.
+    virtual Task<Result<std::string>> prepare_image(ImageRequest request,
+                                                    std::function<void(std::string)> progress) = 0;
     virtual AgentIdentity agent_identity(const std::string& worker_id) = 0;
     // Creates and starts. A body of that worker_id that already exists (an earlier attempt of ours) is removed first.
     // Returns the body id. Start limit 60 s, then "timeout".
@@ -92,8 +99,8 @@ class WorkerRuntime {
     // All bodies of this installation, found by label (docker) or by pid file and start time (sandbox).
     // Error "unavailable" means unknown, never dead.
     virtual Task<Result<std::vector<Body>>> list() = 0;
-    // Reports every end of a body of this installation, also of those that ended while we were away (found by list) - at least
-    // once. Runs until cancelled; reconnects by itself.
+    // Reports every end of a body of this installation, also of those that ended while we were away (found by list) -
+    // at least once. Runs until cancelled; reconnects by itself.
     virtual Task<void> watch(std::function<Task<void>(BodyEnd)> on_end) = 0;
     // Runs a command inside, as the agent's identity, in the workspace: {exit code, output}. For people and tests.
     virtual Task<Result<std::pair<int, std::string>>> run_inside(std::string worker_id, std::vector<std::string> argv,

@@ -1,0 +1,295 @@
+#include "apps/orchestratord/roles.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <charconv>
+
+#include "services/api/service.hpp"
+#include "services/worker-manager/gateway/settings.hpp"
+#include "services/worker-manager/runtime/docker_runtime.hpp"
+#include "services/worker-manager/runtime/sandbox_runtime.hpp"
+#include "services/worker-manager/service.hpp"
+#include "services/workflow/service.hpp"
+#include "shared/async/scope.hpp"
+#include "shared/base/ids.hpp"
+#include "shared/http/server.hpp"
+#include "shared/logging/log.hpp"
+#include "shared/posix/file.hpp"
+
+namespace codegen::orchestratord {
+namespace {
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+constexpr auto kStopGrace = 5s;
+
+fs::path program_folder() {
+    std::error_code error;
+    return fs::read_symlink("/proc/self/exe", error).parent_path();
+}
+
+// Beside the sources when run from the build folder, else where packages put it.
+fs::path image_scripts() {
+    const auto beside = program_folder().parent_path().parent_path() / "images";
+    std::error_code error;
+    return fs::exists(beside / "agents", error) ? beside : fs::path("/usr/share/codegen/images");
+}
+
+std::vector<std::string> split(std::string_view list) {
+    std::vector<std::string> out;
+    for (std::size_t at = 0; at < list.size();) {
+        const auto end = std::min(list.find(',', at), list.size());
+        auto item = list.substr(at, end - at);
+        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+        while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+        if (!item.empty()) out.emplace_back(item);
+        at = end + 1;
+    }
+    return out;
+}
+
+struct TcpAddress {
+    std::string host;
+    std::uint16_t port = 0;
+};
+
+Result<TcpAddress> parse_tcp(std::string_view text) {
+    const auto colon = text.rfind(':');
+    TcpAddress out;
+    if (colon != std::string_view::npos) {
+        auto host = text.substr(0, colon);
+        if (host.size() > 1 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+        out.host = host;
+        const auto port = text.substr(colon + 1);
+        const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+        if (error == std::errc{} && end == port.data() + port.size() && !port.empty() && !out.host.empty()) return out;
+    }
+    return fail(ErrorCategory::fatal, "configuration",
+                fmt::format("API_ADDRESS is \"{}\": expected host:port, e.g. 127.0.0.1:8000", text));
+}
+
+std::string host_name() {
+    char buffer[256] = {};
+    return ::gethostname(buffer, sizeof buffer - 1) == 0 ? buffer : "local";
+}
+
+}  // namespace
+
+struct Roles::Impl {
+    Impl(asio::any_io_executor executor_in, const Configuration& configuration_in, const StateDirectory& state_in,
+         redis::Address redis_in)
+        : executor(executor_in),
+          configuration(configuration_in),
+          state(state_in),
+          redis(std::move(redis_in)),
+          ended(executor_in),
+          scope(executor_in) {}
+
+    // Constant.
+    asio::any_io_executor executor;
+    const Configuration& configuration;
+    const StateDirectory& state;
+    const redis::Address redis;
+
+    std::unique_ptr<storage::Database> database;
+    std::unique_ptr<api::Service> api;
+    std::unique_ptr<http::Server> server;
+    std::unique_ptr<workflow::Service> workflow;
+    std::unique_ptr<worker_manager::Service> manager;
+    std::string runtime_line;
+    std::optional<Error> failure;
+    asio::steady_timer ended;
+    async::Scope scope;
+
+    std::string api_url() const {
+        return configuration.optional_text("API_URL").value_or("http+unix://" + (state / "api.sock").string());
+    }
+
+    Task<Result<void>> open_api(bool default_tcp) {
+        api::Options options;
+        options.body_limit = static_cast<std::size_t>(configuration.bytes("API_BODY_LIMIT"));
+        options.allow_header_auth = configuration.integer("ALLOW_HEADER_AUTH") == 1;
+        options.state_directory = state.path();
+        api = std::make_unique<api::Service>(*database, options);
+        auto ready = co_await api->bootstrap();
+        if (!ready) co_return std::unexpected(in_context(ready.error(), "api"));
+        server = std::make_unique<http::Server>(executor, api->handler(), api->server_options());
+        if (auto listening = server->listen_unix(state / "api.sock", 0600); !listening)
+            co_return std::unexpected(in_context(listening.error(), "api"));
+        const auto text = configuration.optional_text("API_ADDRESS").value_or(default_tcp ? "127.0.0.1:8000" : "");
+        if (text.empty()) co_return Result<void>{};
+        const auto address = parse_tcp(text);
+        if (!address) co_return std::unexpected(address.error());
+        auto port = server->listen_tcp(address->host, address->port);
+        if (!port) co_return std::unexpected(in_context(port.error(), fmt::format("API_ADDRESS {}", text)));
+        log::info("the API listens", {{"address", fmt::format("{}:{}", address->host, *port)}});
+        co_return Result<void>{};
+    }
+
+    Result<std::string> service_token() const {
+        if (auto token = configuration.optional_text("SERVICE_TOKEN")) return *token;
+        auto token = posix::read_file(state / "service.token", 4096);
+        if (!token)
+            return fail(ErrorCategory::fatal, "configuration",
+                        fmt::format("no service token: {}; start the api role first, or set SERVICE_TOKEN",
+                                    token.error().message));
+        while (!token->empty() && token->back() == '\n') token->pop_back();
+        return *token;
+    }
+
+    Task<Result<std::shared_ptr<worker_manager::WorkerRuntime>>> make_docker() {
+        worker_manager::DockerOptions options;
+        options.installation = state.instance_id();
+        options.docker_host = configuration.text("DOCKER_HOST");
+        options.workers = state / "workers";
+        options.images = {.images = state / "images",
+                          .agents = state / "agents",
+                          .image_scripts = image_scripts(),
+                          .base_image = configuration.text("WORKER_BASE_IMAGE")};
+        auto runtime = worker_manager::DockerRuntime::make(executor, std::move(options));
+        if (!runtime) co_return std::unexpected(runtime.error());
+        auto usable = co_await (*runtime)->probe();
+        if (!usable) co_return std::unexpected(usable.error());
+        co_return std::shared_ptr<worker_manager::WorkerRuntime>(std::move(*runtime));
+    }
+
+    Task<Result<std::shared_ptr<worker_manager::WorkerRuntime>>> make_sandbox() {
+        worker_manager::SandboxOptions options;
+        options.installation = state.instance_id();
+        options.workers = state / "workers";
+        options.agents = state / "agents";
+        options.image_scripts = image_scripts();
+        options.uid_base = static_cast<int>(configuration.integer("SANDBOX_UID_BASE"));
+        auto runtime = std::make_shared<worker_manager::SandboxRuntime>(executor, std::move(options));
+        auto usable = co_await runtime->probe();
+        if (!usable) co_return std::unexpected(usable.error());
+        co_return std::shared_ptr<worker_manager::WorkerRuntime>(std::move(runtime));
+    }
+
+    Task<Result<std::shared_ptr<worker_manager::WorkerRuntime>>> choose_runtime() {
+        const auto wanted = configuration.text("RUNTIME");
+        std::string why = "RUNTIME=" + wanted;
+        if (wanted != "sandbox") {
+            auto docker = co_await make_docker();
+            if (docker) {
+                runtime_line =
+                    fmt::format("==> workers run in Docker ({})", wanted == "auto" ? "an engine answers" : why);
+                co_return docker;
+            }
+            if (wanted == "docker") co_return std::unexpected(in_context(docker.error(), "RUNTIME=docker"));
+            why = docker.error().message;
+        }
+        auto sandbox = co_await make_sandbox();
+        if (!sandbox) co_return std::unexpected(in_context(sandbox.error(), "no runtime for workers: sandbox"));
+        runtime_line = fmt::format("==> workers run in the sandbox ({})", why);
+        co_return sandbox;
+    }
+
+    worker_manager::Options manager_options(const std::string& token, const std::string& instance) const {
+        worker_manager::Options o;
+        o.state_directory = state.path();
+        o.programs_source = program_folder();
+        o.installation = state.instance_id();
+        o.host = configuration.optional_text("CODEGEN_HOST").value_or(host_name());
+        o.instance = instance;
+        o.redis = redis;
+        o.api_url = api_url();
+        o.service_token = token;
+        o.max_workers = static_cast<std::size_t>(configuration.integer("MAX_CONCURRENT_WORKERS"));
+        o.creation_timeout = std::chrono::seconds(configuration.integer("WORKER_CREATION_TIMEOUT"));
+        o.limits.memory_bytes = configuration.bytes("WORKER_MEMORY_LIMIT");
+        o.limits.cpus = configuration.number("WORKER_CPU_LIMIT");
+        o.limits.processes = configuration.integer("WORKER_PIDS_LIMIT");
+        o.limit_caps.memory_bytes = configuration.bytes("WORKER_MEMORY_CAP");
+        o.limit_caps.cpus = configuration.number("WORKER_CPU_LIMIT");
+        o.allow_docker_capability = configuration.text("DOCKER_CAPABILITY") == "socket";
+        o.network = configuration.text("WORKER_NETWORK");
+        o.egress_allow = split(configuration.text("EGRESS_ALLOW"));
+        o.providers = {worker_manager::anthropic_provider(configuration.text("ANTHROPIC_BASE_URL"),
+                                                          configuration.text("ANTHROPIC_API_KEY"),
+                                                          configuration.text("ANTHROPIC_AUTH_TOKEN"))};
+        o.collect.bundle_bytes = configuration.bytes("BUNDLE_LIMIT");
+        o.collect.unpacked_bytes = configuration.bytes("UNPACKED_LIMIT");
+        return o;
+    }
+
+    // A role that ends with an error ends the process.
+    void finished(std::string_view role, const Result<void>& outcome) {
+        if (!outcome && !failure) failure = in_context(outcome.error(), role);
+        ended.cancel();
+    }
+    Task<void> run_workflow() {
+        auto outcome = co_await workflow->run();
+        finished("workflow", outcome);
+    }
+    Task<void> run_manager() {
+        auto outcome = co_await manager->run();
+        finished("worker-manager", outcome);
+    }
+};
+
+Roles::Roles(asio::any_io_executor executor, const Configuration& configuration, const StateDirectory& state,
+             redis::Address redis)
+    : impl_(std::make_unique<Impl>(executor, configuration, state, std::move(redis))) {}
+Roles::~Roles() = default;
+
+Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool shared) {
+    auto& d = *impl_;
+    auto has = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
+    auto database =
+        storage::open_sqlite(d.configuration.optional_text("DATABASE_URL").value_or((d.state / "codegen.db").string()));
+    if (!database) co_return std::unexpected(in_context(database.error(), "database"));
+    d.database = std::move(*database);
+    if (has("api")) {
+        auto opened = co_await d.open_api(shared);
+        if (!opened) co_return std::unexpected(opened.error());
+    }
+    if (!has("workflow") && !has("worker-manager")) co_return std::string("==> roles: api");
+
+    const auto token = d.service_token();
+    if (!token) co_return std::unexpected(token.error());
+    // One `dev` a directory takes its pending entries over at once; copies of `serve` are told apart by their pid.
+    const auto instance =
+        shared ? fmt::format("{}-{}-{}", d.state.instance_id(), host_name(), ::getpid()) : d.state.instance_id();
+    if (has("workflow")) {
+        auto client = clients::ApiClient::make(d.executor, d.api_url(), *token);
+        if (!client) co_return std::unexpected(in_context(client.error(), "API_URL"));
+        workflow::ServiceOptions options;
+        options.repositories = d.state / "repositories";
+        options.redis = d.redis;
+        options.instance = instance;
+        d.workflow =
+            std::make_unique<workflow::Service>(d.executor, *d.database, std::move(*client), std::move(options));
+    }
+    if (has("worker-manager")) {
+        auto runtime = co_await d.choose_runtime();
+        if (!runtime) co_return std::unexpected(runtime.error());
+        d.manager = std::make_unique<worker_manager::Service>(d.executor, d.manager_options(*token, instance),
+                                                              *d.database, std::move(*runtime));
+    }
+    co_return d.runtime_line.empty() ? std::string("==> roles without workers") : d.runtime_line;
+}
+
+Task<Result<void>> Roles::run() {
+    auto& d = *impl_;
+    d.ended.expires_at(asio::steady_timer::time_point::max());
+    if (d.workflow) d.scope.spawn("workflow", d.run_workflow());
+    if (d.manager) d.scope.spawn("worker-manager", d.run_manager());
+    co_await d.ended.async_wait(async::use_tuple);
+    if (d.failure) co_return std::unexpected(*d.failure);
+    co_return Result<void>{};
+}
+
+Task<void> Roles::stop() {
+    auto& d = *impl_;
+    if (d.workflow) d.workflow->stop();
+    if (d.manager) co_await d.manager->stop();
+    co_await d.scope.drain();
+    if (d.server) co_await d.server->stop(kStopGrace);
+    d.ended.cancel();
+}
+
+}  // namespace codegen::orchestratord

@@ -1,0 +1,38 @@
+// The commands: each registers itself with CLI11 and leaves what is to be done in `Chosen`.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "packages/orchestrator-cli/answer.hpp"
+#include "packages/orchestrator-cli/output.hpp"
+#include "packages/orchestrator-cli/session.hpp"
+
+namespace codegen::cli {
+
+// What a command works with.
+struct Invocation {
+    std::shared_ptr<Session> session;
+    OutputMode mode;
+};
+
+struct Command {
+    std::string permission;
+    std::function<Task<Outcome>(Invocation)> run;
+};
+using Chosen = std::optional<Command>;
+
+void add_project_commands(CLI::App& app, Chosen& chosen);
+void add_engineering_commands(CLI::App& app, Chosen& chosen);
+void add_agent_commands(CLI::App& app, Chosen& chosen);  // result, respond
+void add_diagnose_commands(CLI::App& app, Chosen& chosen);
+void add_worker_commands(CLI::App& app, Chosen& chosen);
+
+// "TEXT", "@FILE" or "-" (standard input, where allowed), byte for byte. Errors name the option.
+std::expected<std::string, Failure> read_text(const std::string& option, const std::string& value, bool allow_stdin);
+
+inline std::unexpected<Failure> failed(const Error& error) { return std::unexpected(failure_of(error)); }
+
+}  // namespace codegen::cli

@@ -1,0 +1,234 @@
+// engineering start | status | wait | cancel | resume
+#include <fmt/format.h>
+
+#include "packages/orchestrator-cli/command.hpp"
+#include "packages/orchestrator-cli/follow.hpp"
+#include "packages/orchestrator-cli/task_report.hpp"
+#include "shared/http/client.hpp"
+
+namespace codegen::cli {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPoll{300};
+// A control plane that restarts comes back within this; beyond it the wait ends as "unavailable".
+constexpr std::chrono::seconds kMissingLimit{60};
+
+struct WaitOptions {
+    bool wait = false;
+    bool follow = false;
+    int limit_s = 3600;
+};
+
+struct StartOptions {
+    std::string project;
+    std::string spec;
+    std::string agent;
+    std::string agent_command;
+    std::string model;
+    std::string memory_limit;
+    int timeout = 0;  // s; 0: the default
+    WaitOptions wait;
+};
+
+// Until the task has ended. Returns kTimedOut's failure with the task's last state when that takes too long.
+Task<Outcome> wait_for(Invocation invocation, std::string task_id, WaitOptions options) {
+    const auto deadline = steady_clock::now() + std::chrono::seconds(options.limit_s);
+    std::optional<Follower> follower;
+    if (options.follow) follower.emplace(invocation.session, invocation.mode, task_id);
+    auto last_seen = steady_clock::now();
+    while (true) {
+        auto report = co_await load_report(invocation.session, task_id);
+        const auto now = steady_clock::now();
+        if (report) {
+            last_seen = now;
+        } else if (report.error().category != ErrorCategory::transient || now - last_seen > kMissingLimit) {
+            co_return failed(report.error());
+        }
+        const bool ended = report && contracts::is_final(report->task.status);
+        if (follower && report) {
+            const auto* worker = report->task.task_metadata.if_contains("worker_id");
+            if (worker && worker->is_string()) follower->set_worker(std::string(worker->get_string()));
+        }
+        if (ended) {
+            if (follower) co_await follower->show(std::chrono::milliseconds(0));
+            co_return end_of(*report);
+        }
+        if (now >= deadline)
+            co_return std::unexpected(Failure{
+                "timeout", fmt::format("task {} has not ended within {} s; it goes on", task_id, options.limit_s),
+                report ? report_json(*report) : boost::json::value(), kTimedOut});
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
+        const auto pause = std::min<std::chrono::milliseconds>(kPoll, left);
+        if (follower)
+            co_await follower->show(pause);
+        else
+            co_await async::sleep_for(pause);
+    }
+}
+
+std::expected<contracts::TaskCreate, Failure> task_of(const StartOptions& options) {
+    auto spec = read_text("--spec", options.spec, true);
+    if (!spec) return std::unexpected(spec.error());
+    if (spec->empty()) return std::unexpected(usage("--spec is empty: say what is to be done"));
+    auto command = read_text("--agent-command", options.agent_command, false);
+    if (!command) return std::unexpected(command.error());
+    const auto agent = options.agent.empty() && !command->empty() ? "custom" : options.agent;
+    if (agent == "custom" && command->empty())
+        return std::unexpected(usage("--agent custom needs --agent-command TEXT or @FILE: what to run"));
+    if (agent != "custom" && !command->empty())
+        return std::unexpected(usage(fmt::format("--agent-command is only for --agent custom, not for {}", agent)));
+
+    contracts::TaskCreate task;
+    task.id = new_uuid();  // made here: a retried POST makes no second task
+    task.project_id = options.project;
+    task.type = contracts::TaskType::engineering;
+    task.spec = std::move(*spec);
+    if (!agent.empty()) task.task_metadata["agent"] = agent;
+    if (!command->empty()) task.task_metadata["agent_command"] = *command;
+    if (!options.model.empty()) task.task_metadata["model"] = options.model;
+    if (!options.memory_limit.empty()) task.task_metadata["memory_limit"] = options.memory_limit;
+    if (options.timeout > 0) task.task_metadata["timeout"] = options.timeout;
+    return task;
+}
+
+Task<Outcome> start(Invocation invocation, StartOptions options) {
+    auto body = task_of(options);
+    if (!body) co_return std::unexpected(body.error());
+    auto task = co_await invocation.session->send<contracts::TaskRecord>("POST", "/api/tasks", json::write(*body));
+    if (!task) co_return failed(task.error());
+
+    contracts::EngineeringMessage message;
+    message.request_id = task->id;  // the task's id doubles as the idempotency key
+    message.task_id = task->id;
+    message.project_id = options.project;
+    message.user_id = task->user_id.value_or(0);
+    auto queued =
+        co_await invocation.session->enqueue(std::string(contracts::streams::kEngineering), json::write(message));
+    if (!queued && queued.error().category != ErrorCategory::transient)
+        co_return failed(in_context(queued.error(), fmt::format("task {} is stored but not queued", task->id)));
+    // The workflow's sweeper finds a stored task by itself.
+    const std::string note = queued ? "" : fmt::format(" (the queue is away: {})", queued.error().message);
+    const std::string line = fmt::format("task {} queued{}", task->id, note);
+    if (!options.wait.wait && !options.wait.follow)
+        co_return Answer{json::to_value(*task), line,
+                         line + fmt::format("\nfollow it: orchestrator engineering wait {} --follow", task->id)};
+    if (!invocation.mode.json) print_line(line);
+    co_return co_await wait_for(std::move(invocation), task->id, options.wait);
+}
+
+Task<Outcome> status(Invocation invocation, std::string task_id) {
+    auto report = co_await load_report(invocation.session, task_id);
+    if (!report) co_return failed(report.error());
+    co_return Answer{report_json(*report),
+                     fmt::format("task {} is {}", report->task.id, json::name_of(report->task.status)),
+                     report_text(*report)};
+}
+
+Task<Outcome> command_workflow(Invocation invocation, std::string task_id, contracts::WorkflowCommandKind kind,
+                               std::optional<std::string> guidance) {
+    auto task = co_await invocation.session->get<contracts::TaskRecord>("/api/tasks/" + http::percent_encode(task_id));
+    if (!task) co_return failed(task.error());
+    const auto verb = json::name_of(kind);
+    if (contracts::is_final(task->status))
+        co_return std::unexpected(Failure{
+            "conflict",
+            fmt::format("task {} is {} already: there is nothing to {}", task->id, json::name_of(task->status), verb),
+            json::to_value(*task), kFailed});
+    if (kind == contracts::WorkflowCommandKind::resume && !task->task_metadata.contains("waiting_for"))
+        co_return std::unexpected(
+            Failure{"conflict", fmt::format("task {} does not wait for a person: nothing to resume", task->id),
+                    json::to_value(*task), kFailed});
+    contracts::WorkflowCommand command;
+    command.command = kind;
+    command.task_id = task->id;
+    command.user_id = task->user_id.value_or(0);
+    command.guidance = std::move(guidance);
+    auto sent =
+        co_await invocation.session->enqueue(std::string(contracts::streams::kWorkflowCommands), json::write(command));
+    if (!sent) co_return failed(sent.error());
+    co_return Answer{boost::json::object{{"task_id", task->id}, {"request_id", command.request_id}},
+                     fmt::format("{} of task {} requested", verb, task->id),
+                     {}};
+}
+
+void add_wait_options(CLI::App* command, WaitOptions& options) {
+    command->add_flag("--follow", options.follow, "Show progress and the agent's events live until the task has ended");
+    command->add_option("--wait-timeout", options.limit_s, "Wait at most this many seconds")
+        ->check(CLI::PositiveNumber);
+}
+
+void add_start(CLI::App* group, Chosen& chosen) {
+    auto options = std::make_shared<StartOptions>();
+    auto* command = group->add_subcommand("start", "Start a task: an agent works on the project and commits");
+    command->alias("trigger");
+    command->add_option("--project", options->project, "The project's id")->required();
+    command->add_option("--spec", options->spec, "What is to be done: TEXT, @FILE, or - for standard input")
+        ->required();
+    command->add_option("--agent", options->agent, "claude (the default), factory, codex or custom")
+        ->check(CLI::IsMember({"claude", "factory", "codex", "custom"}));
+    command->add_option("--agent-command", options->agent_command,
+                        "For --agent custom: TEXT or @FILE, run by bash -c; it reads the spec from standard input");
+    command->add_option("--model", options->model, "The agent's model");
+    command->add_option("--memory-limit", options->memory_limit, "The worker's memory, e.g. 2g");
+    command->add_option("--timeout", options->timeout, "The agent's time limit in seconds (default 1800)")
+        ->check(CLI::PositiveNumber);
+    command->add_flag("--wait", options->wait.wait, "Wait until the task has ended");
+    add_wait_options(command, options->wait);
+    command->footer(
+        "Examples:\n"
+        "  orchestrator engineering start --project ID --spec 'Add a health route' --follow\n"
+        "  orchestrator engineering start --project ID --spec @task.md --agent custom --agent-command @agent.sh "
+        "--wait\n"
+        "A value that begins with a dash: --spec=-text");
+    command->callback([&chosen, options] {
+        chosen = Command{"engineering.start", [options](Invocation i) { return start(std::move(i), *options); }};
+    });
+}
+
+}  // namespace
+
+void add_engineering_commands(CLI::App& app, Chosen& chosen) {
+    auto* group = app.add_subcommand("engineering", "Engineering tasks: start, status, wait, cancel, resume")
+                      ->require_subcommand(1);
+    add_start(group, chosen);
+
+    auto id = std::make_shared<std::string>();
+    const auto with_id = [&](const char* name, const char* help) {
+        auto* command = group->add_subcommand(name, help);
+        command->add_option("TASK", *id, "The task's id")->required();
+        return command;
+    };
+    with_id("status", "Show one task")->callback([&chosen, id] {
+        chosen = Command{"engineering.status", [id](Invocation i) { return status(std::move(i), *id); }};
+    });
+
+    auto options = std::make_shared<WaitOptions>();
+    auto* wait_command = with_id("wait", "Wait for the end: exit 0 completed, 1 failed or cancelled, 6 timed out");
+    wait_command->add_option("--timeout", options->limit_s, "Wait at most this many seconds (default 3600)")
+        ->check(CLI::PositiveNumber);
+    wait_command->add_flag("--follow", options->follow, "Show progress and the agent's events live");
+    wait_command->callback([&chosen, id, options] {
+        chosen =
+            Command{"engineering.wait", [id, options](Invocation i) { return wait_for(std::move(i), *id, *options); }};
+    });
+
+    with_id("cancel", "Stop a task and remove its worker")->callback([&chosen, id] {
+        chosen = Command{"engineering.cancel", [id](Invocation i) {
+                             return command_workflow(std::move(i), *id, contracts::WorkflowCommandKind::cancel, {});
+                         }};
+    });
+
+    auto guidance = std::make_shared<std::string>();
+    auto* resume = with_id("resume", "Answer a task that waits for a person");
+    resume->add_option("--guidance", *guidance, "What to tell the agent")->required();
+    resume->callback([&chosen, id, guidance] {
+        chosen =
+            Command{"engineering.resume", [id, guidance](Invocation i) {
+                        return command_workflow(std::move(i), *id, contracts::WorkflowCommandKind::resume, *guidance);
+                    }};
+    });
+}
+
+}  // namespace codegen::cli

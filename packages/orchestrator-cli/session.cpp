@@ -1,0 +1,89 @@
+#include "packages/orchestrator-cli/session.hpp"
+
+#include <fmt/format.h>
+
+#include <system_error>
+
+#include "shared/base/retry.hpp"
+
+namespace codegen::cli {
+namespace {
+
+// The waits between tries; nullopt when the error is final. Somebody at a terminal waits no longer than for
+// "transient".
+std::optional<std::chrono::milliseconds> next_wait(const Error& error, int retries_done) {
+    const bool temporary = error.category == ErrorCategory::transient || error.category == ErrorCategory::upstream;
+    return temporary ? RetryPolicy().next(ErrorCategory::transient, retries_done) : std::nullopt;
+}
+
+Error unavailable(const Error& error, std::string_view what) {
+    if (error.category != ErrorCategory::transient) return error;
+    return {ErrorCategory::transient,
+            "unavailable",
+            fmt::format("{} does not answer ({}): {}", what, error.message, kWayOut),
+            {}};
+}
+
+}  // namespace
+
+Session::Session(asio::any_io_executor executor, Settings settings)
+    : executor_(std::move(executor)), settings_(std::move(settings)) {}
+
+Result<clients::ApiClient*> Session::api() {
+    if (api_) return &*api_;
+    if (!settings_.inside_worker() && !settings_.api_url_given) {
+        std::error_code ignored;
+        const auto socket = settings_.state_directory / "api.sock";
+        if (!std::filesystem::exists(socket, ignored))
+            return fail(ErrorCategory::transient, "unavailable",
+                        fmt::format("the control plane is not running (no {}): {}", socket.string(), kWayOut));
+    }
+    auto token = load_token(settings_);
+    if (!token) return std::unexpected(token.error());
+    auto made = clients::ApiClient::make(executor_, settings_.api_url, *token);
+    if (!made) return std::unexpected(in_context(made.error(), "API_URL"));
+    api_.emplace(std::move(*made));
+    return &*api_;
+}
+
+Task<Result<std::string>> Session::call(std::string method, std::string target, std::string body) {
+    auto client = api();
+    if (!client) co_return std::unexpected(client.error());
+    for (int retries = 0;; ++retries) {
+        auto answered = co_await (*client)->call(method, target, body);
+        if (answered) co_return std::move(*answered);
+        const auto wait = next_wait(answered.error(), retries);
+        if (!wait) co_return std::unexpected(unavailable(answered.error(), "the API at " + settings_.api_url));
+        co_await async::sleep_for(*wait);
+    }
+}
+
+Result<redis::Client*> Session::redis(bool fresh) {
+    if (redis_ && !fresh) return redis_.get();
+    const auto url = load_redis_url(settings_);
+    if (!url) return std::unexpected(url.error());
+    auto address = redis::parse_address(*url);
+    if (!address) return std::unexpected(in_context(address.error(), "REDIS_URL"));
+    redis_ =
+        std::make_unique<redis::Client>(executor_, std::move(*address), redis::ClientOptions{.name = "orchestrator"});
+    return redis_.get();
+}
+
+Task<Result<void>> Session::enqueue(std::string stream, std::string message) {
+    if (settings_.inside_worker()) {
+        auto added = co_await call("POST", "/streams/" + stream, std::move(message));
+        if (!added) co_return std::unexpected(added.error());
+        co_return Result<void>();
+    }
+    auto client = redis();
+    if (!client) co_return std::unexpected(client.error());
+    for (int retries = 0;; ++retries) {
+        auto added = co_await redis::publish(**client, stream, message);
+        if (added) co_return Result<void>();
+        const auto wait = next_wait(added.error(), retries);
+        if (!wait) co_return std::unexpected(unavailable(added.error(), "Redis"));
+        co_await async::sleep_for(*wait);
+    }
+}
+
+}  // namespace codegen::cli

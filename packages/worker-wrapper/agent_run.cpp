@@ -1,0 +1,189 @@
+#include "packages/worker-wrapper/agent_run.hpp"
+
+#include "packages/worker-wrapper/log.hpp"
+#include "packages/worker-wrapper/oom.hpp"
+
+namespace codegen::wrapper {
+
+using contracts::AgentEventKind;
+
+AgentRun::AgentRun(Loop& loop, const contracts::WrapperConfig& config, Body& body, Job job, std::string session_id,
+                   Hooks hooks)
+    : loop_(loop),
+      config_(config),
+      body_(body),
+      job_(std::move(job)),
+      session_id_(std::move(session_id)),
+      hooks_(std::move(hooks)),
+      collector_(loop, config, body),
+      stream_(make_agent_stream(config.agent_type)),
+      input_(loop),
+      output_(loop,
+              [this](std::string_view bytes) {
+                  lines_.feed(bytes, [this](std::string_view line, bool cut) { take_line(line, cut); });
+              }),
+      errors_(loop, [this](std::string_view bytes) {
+          error_lines_.feed(bytes, [this](std::string_view line, bool cut) { take_error_line(line, cut); });
+      }) {}
+
+AgentRun::~AgentRun() {
+    loop_.cancel(timeout_);
+    loop_.cancel(grace_);
+}
+
+void AgentRun::start() {
+    began_ = std::chrono::steady_clock::now();
+    oom_kills_before_ = oom_kills(memory_cgroups(config_));
+    facts_.timeout_seconds = job_.timeout_seconds;
+    facts_.memory_limit = config_.memory_limit;
+    facts_.needs_verdict = job_.developer.has_value();
+    facts_.needs_final_record = stream_->final_record_expected();
+    timeout_ = loop_.after(std::chrono::seconds(job_.timeout_seconds), [this] { on(RunEvent::timed_out); });
+
+    Body::Events events;
+    events.started = [this] {
+        emit(AgentEventKind::status, std::nullopt,
+             boost::json::object{{"status", "started"}, {"attempt", job_.attempt}});
+        on(RunEvent::started);
+    };
+    events.failed = [this](std::string why) {
+        facts_.start_error = facts_.last_error_line.empty() ? why : why + ": " + facts_.last_error_line;
+        on(RunEvent::start_failed);
+    };
+    events.ended = [this](AgentEnd end) {
+        facts_.end = end;
+        on(RunEvent::agent_ended);
+    };
+    events.tree_gone = [this] { tree_gone(); };
+
+    auto input = input_.open(job_.prompt);
+    auto output = output_.open();
+    auto errors = errors_.open();
+    const BodyStreams streams{input ? input->get() : -1, output ? output->get() : -1, errors ? errors->get() : -1};
+    body_.start(agent_plan(config_, job_, session_id_), streams, std::move(events));
+}
+
+void AgentRun::stop() { on(RunEvent::stop_requested); }
+
+std::string AgentRun::take_verdict(contracts::AgentVerdict verdict) {
+    using State = RunLifecycle::State;
+    if (lifecycle_.state() == State::collecting || lifecycle_.state() == State::done)
+        return "the run has ended already";
+    told_verdict_ = std::move(verdict);
+    return {};
+}
+
+void AgentRun::on(RunEvent event) {
+    for (RunAction action : lifecycle_.on(event)) act(action);
+}
+
+void AgentRun::act(RunAction action) {
+    switch (action) {
+        case RunAction::terminate:
+            body_.terminate();
+            grace_ =
+                loop_.after(std::chrono::milliseconds(config_.kill_grace_ms), [this] { on(RunEvent::grace_over); });
+            return;
+        case RunAction::kill_tree:
+            body_.kill();
+            return;
+        case RunAction::collect:
+            collector_.start(job_.request_id, [this](Collected collected) {
+                collected_ = std::move(collected);
+                on(RunEvent::collected);
+            });
+            return;
+        case RunAction::abort_collect:
+            collector_.abort();
+            return;
+        case RunAction::finish:
+            finish();
+            return;
+    }
+}
+
+void AgentRun::emit(AgentEventKind kind, std::optional<std::string> text, std::optional<boost::json::object> data) {
+    contracts::AgentEvent event;
+    event.worker_id = config_.worker_id;
+    event.request_id = job_.request_id;
+    event.seq = ++seq_;
+    event.kind = kind;
+    event.text = std::move(text);
+    event.data = std::move(data);
+    hooks_.event(std::move(event));
+}
+
+void AgentRun::take_line(std::string_view line, bool cut) {
+    for (auto& event : stream_->line(valid_utf8(line), cut))
+        emit(event.kind, std::move(event.text), std::move(event.data));
+}
+
+void AgentRun::take_error_line(std::string_view line, bool cut) {
+    const std::string text = valid_utf8(line);
+    if (!text.empty()) facts_.last_error_line = shortened(text, 500);
+    std::optional<boost::json::object> data;
+    if (cut) data = boost::json::object{{"truncated", true}};
+    emit(AgentEventKind::stderr_, text, std::move(data));
+}
+
+void AgentRun::tree_gone() {
+    loop_.cancel(timeout_);
+    loop_.cancel(grace_);
+    input_.close();
+    // Nobody is left to write: what is in the pipes is all there will be.
+    output_.drain();
+    errors_.drain();
+    lines_.finish([this](std::string_view line, bool cut) { take_line(line, cut); });
+    error_lines_.finish([this](std::string_view line, bool cut) { take_error_line(line, cut); });
+    facts_.oom_counter_rose = oom_kills(memory_cgroups(config_)) > oom_kills_before_;
+    facts_.cut = lifecycle_.cut();
+    boost::json::object data{{"status", "ended"}};
+    if (facts_.end.exit_code) data["exit_code"] = *facts_.end.exit_code;
+    if (facts_.end.signal) data["signal"] = *facts_.end.signal;
+    emit(AgentEventKind::status, std::nullopt, std::move(data));
+    on(RunEvent::streams_closed);
+    on(RunEvent::tree_gone);
+}
+
+void AgentRun::finish() {
+    facts_.cut = lifecycle_.cut();
+    facts_.summary = stream_->summary();
+    facts_.verdict = told_verdict_ ? told_verdict_ : stream_->verdict();
+    const Outcome outcome = decide(facts_);
+
+    contracts::ResultFile file;
+    contracts::DeveloperWorkerOutput& output = file.output;
+    output.request_id = job_.request_id;
+    output.status = outcome.status;
+    output.reason = outcome.reason;
+    output.error = outcome.error;
+    output.duration_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_).count();
+    output.task_id = job_.developer ? job_.developer->task_id : config_.task_id.value_or("");
+    output.worker_id = config_.worker_id;
+    output.verdict = facts_.verdict;
+    output.usage = facts_.summary.usage;
+    if (facts_.summary.session_id) output.session_id = facts_.summary.session_id;
+    if (facts_.verdict) output.commit_sha = claimed_commit(*facts_.verdict);
+    if (!output.commit_sha && collected_.head_sha && collected_.head_sha != config_.base_sha)
+        output.commit_sha = collected_.head_sha;
+    file.head_sha = collected_.head_sha;
+    file.bundle = collected_.bundle;
+    file.bundle_error = collected_.bundle_error;
+    if (facts_.end.exit_code || facts_.end.signal) file.exit_code = facts_.end.shell_code();
+    if (job_.product_owner) {
+        contracts::POWorkerOutput answer;
+        answer.request_id = job_.request_id;
+        answer.user_id = job_.product_owner->user_id;
+        answer.text = outcome.error ? "I could not answer: " + *outcome.error : facts_.summary.last_text;
+        if (answer.text.empty() && facts_.verdict) answer.text = facts_.verdict->summary;
+        file.po_output = std::move(answer);
+    }
+    log_info("run ended", {{"request_id", job_.request_id},
+                           {"status", json::name_of(output.status)},
+                           {"reason", outcome.reason ? json::name_of(*outcome.reason) : std::string_view("none")},
+                           {"duration_ms", *output.duration_ms}});
+    hooks_.done(std::move(file));
+}
+
+}  // namespace codegen::wrapper

@@ -1,0 +1,272 @@
+#include "packages/worker-wrapper/body.hpp"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/json.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <string_view>
+
+#include "packages/worker-wrapper/log.hpp"
+#include "packages/worker-wrapper/sandbox.hpp"
+#include "packages/worker-wrapper/spawn.hpp"
+#include "shared/json/json.hpp"
+#include "shared/posix/file.hpp"
+
+namespace codegen::wrapper {
+namespace {
+
+constexpr std::chrono::milliseconds kKillInterval{5};
+constexpr std::chrono::seconds kKillWarning{5};
+
+std::vector<pid_t> children_of(pid_t pid) {
+    const std::string id = std::to_string(pid);
+    std::ifstream file("/proc/" + id + "/task/" + id + "/children");
+    std::vector<pid_t> out;
+    for (pid_t child = 0; file >> child;) out.push_back(child);
+    return out;
+}
+
+// Signals with the agent's identity: uid 0 without CAP_KILL may not signal it. Real and saved uid stay 0, so the agent
+// cannot signal us meanwhile.
+void as_agent(uid_t agent, const auto& action) {
+    if (setresuid(static_cast<uid_t>(-1), agent, 0) != 0) {
+        log_error("cannot take the agent's identity", {{"error", std::strerror(errno)}});
+        return;
+    }
+    action();
+    if (setresuid(static_cast<uid_t>(-1), 0, 0) != 0) std::abort();
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of identity may reset it
+}
+
+AgentEnd end_of(int status) {
+    AgentEnd end;
+    if (WIFSIGNALED(status)) {
+        end.signal = WTERMSIG(status);
+    } else {
+        end.exit_code = WEXITSTATUS(status);
+    }
+    return end;
+}
+
+}  // namespace
+
+Body::Body(Loop& loop, const contracts::WrapperConfig& config, std::string own_program)
+    : loop_(loop), config_(config), own_program_(std::move(own_program)) {}
+
+Body::~Body() {
+    loop_.cancel(timer_);
+    if (report_) loop_.unwatch(report_.get());
+}
+
+void Body::start(const LaunchPlan& plan, const BodyStreams& streams, Events events) {
+    events_ = std::move(events);
+    said_started_ = said_end_ = false;
+    report_text_.clear();
+    init_ = -1;
+    auto started = config_.sandbox ? start_in_sandbox(plan, streams) : start_in_docker(plan, streams);
+    report_child_.reset();
+    if (!started) {
+        loop_.after(std::chrono::milliseconds(0), [this, why = started.error().message] { say_failed(why); });
+        return;
+    }
+    pid_ = *started;
+    if (!report_) {
+        loop_.after(std::chrono::milliseconds(0), [this] {
+            if (!std::exchange(said_started_, true) && !said_end_ && events_.started) events_.started();
+        });
+    }
+}
+
+void Body::open_report() {
+    std::array<int, 2> ends{-1, -1};
+    if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return;
+    report_ = posix::Fd(ends[0]);
+    report_child_ = posix::Fd(ends[1]);
+    loop_.watch(report_.get(), EPOLLIN, [this](std::uint32_t) { read_report(); });
+}
+
+Result<pid_t> Body::start_in_docker(const LaunchPlan& plan, const BodyStreams& streams) {
+    SpawnSpec spec;
+    spec.argv = plan.argv;
+    spec.environment = plan.environment;
+    spec.directory = plan.directory;
+    spec.input = streams.input;
+    spec.output = streams.output;
+    spec.errors = streams.errors;
+    spec.identity = Identity{static_cast<uid_t>(config_.agent_uid), static_cast<gid_t>(config_.agent_gid)};
+    spec.likely_oom_victim = true;
+    if (plan.files.empty() && !plan.session) return spawn(spec);
+    auto plan_fd = plan_descriptor(plan);
+    if (!plan_fd) return std::unexpected(plan_fd.error());
+    open_report();
+    spec.argv = {own_program_, "launch", std::to_string(plan_fd->get()), std::to_string(report_child_.get())};
+    spec.keep = {plan_fd->get(), report_child_.get()};
+    return spawn(spec);
+}
+
+Result<pid_t> Body::start_in_sandbox(const LaunchPlan& plan, const BodyStreams& streams) {
+    std::vector<posix::Fd> files;
+    auto memory = [&](std::string_view name, std::string_view content) {
+        auto fd = memory_file(name, content);
+        if (!fd) return -1;
+        files.push_back(std::move(*fd));
+        return files.back().get();
+    };
+    SandboxDescriptors descriptors;
+    descriptors.passwd = memory("passwd", sandbox_passwd(config_));
+    descriptors.group = memory("group", sandbox_group(config_));
+    descriptors.hosts = memory("hosts", "127.0.0.1 localhost worker\n");
+    descriptors.resolv_conf = memory("resolv.conf", "");
+    descriptors.plan = memory("plan", json::write(plan));
+    if (descriptors.plan < 0) return posix::errno_error("memfd", errno);
+    if (config_.sandbox->seccomp_filter) {
+        auto filter = posix::open_regular(*config_.sandbox->seccomp_filter);
+        if (!filter) return std::unexpected(in_context(filter.error(), "seccomp filter"));
+        files.push_back(std::move(*filter));
+        descriptors.seccomp = files.back().get();
+    }
+    open_report();
+    descriptors.report = report_child_.get();
+
+    SpawnSpec spec;
+    spec.argv = sandbox_command(config_, descriptors);
+    spec.environment = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}};
+    spec.directory = "/";
+    spec.input = streams.input;
+    spec.output = streams.output;
+    spec.errors = streams.errors;
+    for (const auto& file : files) spec.keep.push_back(file.get());
+    spec.keep.push_back(descriptors.report);
+    if (geteuid() == 0)
+        spec.identity = Identity{static_cast<uid_t>(config_.agent_uid), static_cast<gid_t>(config_.agent_gid)};
+    spec.cgroups = config_.sandbox->cgroups;
+    spec.die_with_parent = true;
+    return spawn(spec);
+}
+
+void Body::read_report() {
+    std::array<char, 4096> buffer;
+    for (;;) {
+        const auto count = ::read(report_.get(), buffer.data(), buffer.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return;
+        if (count == 0) break;
+        report_text_.append(buffer.data(), static_cast<std::size_t>(count));
+        for (std::size_t end = 0; (end = report_text_.find('\n')) != std::string::npos;) {
+            const std::string line = report_text_.substr(0, end);
+            report_text_.erase(0, end + 1);
+            report_line(line);
+            if (!report_) return;
+        }
+    }
+    loop_.unwatch(report_.get());
+    report_.reset();
+    // `launch` closes it by becoming the agent.
+    if (!config_.sandbox && !said_end_ && !std::exchange(said_started_, true) && events_.started) events_.started();
+}
+
+void Body::report_line(std::string_view line) {
+    auto value = json::parse_any(line);
+    const auto* object = value ? value->if_object() : nullptr;
+    if (object == nullptr) return;
+    if (object->contains("started")) {
+        if (!std::exchange(said_started_, true) && events_.started) events_.started();
+    } else if (const auto* error = object->if_contains("error"); error != nullptr && error->is_string()) {
+        say_failed(std::string(error->get_string()));
+    } else if (const auto* code = object->if_contains("exit"); code != nullptr && code->is_int64()) {
+        say_ended({static_cast<int>(code->get_int64()), std::nullopt});
+    } else if (const auto* signal = object->if_contains("signal"); signal != nullptr && signal->is_int64()) {
+        say_ended({std::nullopt, static_cast<int>(signal->get_int64())});
+    }
+}
+
+void Body::say_ended(AgentEnd end) {
+    if (std::exchange(said_end_, true)) return;
+    if (events_.ended) events_.ended(end);
+}
+
+void Body::say_failed(std::string why) {
+    if (std::exchange(said_end_, true)) return;
+    if (events_.failed) events_.failed(std::move(why));
+}
+
+void Body::on_child_signal() {
+    int status = 0;
+    pid_t pid = 0;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid != pid_) continue;  // an orphan that came to us
+        pid_ = -1;
+        if (report_) read_report();
+        if (said_end_) continue;
+        if (config_.sandbox && !said_started_) {
+            const AgentEnd end = end_of(status);
+            say_failed("the sandbox ended with " + std::to_string(end.shell_code()) + " before the agent started");
+        } else {
+            say_ended(end_of(status));
+        }
+    }
+    if (killing_) kill_round();
+}
+
+void Body::terminate() {
+    if (!config_.sandbox) {
+        if (pid_ > 0) as_agent(static_cast<uid_t>(config_.agent_uid), [&] { ::kill(-pid_, SIGTERM); });
+        return;
+    }
+    if (pid_ > 0)
+        for (pid_t init : children_of(pid_)) ::kill(init, SIGTERM);
+}
+
+void Body::kill() {
+    if (killing_) return;
+    killing_ = true;
+    kill_began_ = std::chrono::steady_clock::now();
+    // Not from here: the caller may be in the middle of handling what led to it.
+    timer_ = loop_.after(std::chrono::milliseconds(0), [this] { kill_round(); });
+}
+
+void Body::kill_round() {
+    loop_.cancel(timer_);
+    if (config_.sandbox) {
+        if (pid_ > 0) ::kill(pid_, SIGKILL);
+        // We are a subreaper: what loses its bubblewrap before that could tie it to itself is our child now.
+        for (pid_t orphan : children_of(getpid())) ::kill(orphan, SIGKILL);
+    } else {
+        as_agent(static_cast<uid_t>(config_.agent_uid), [] { ::kill(-1, SIGKILL); });
+    }
+    int status = 0;
+    pid_t pid = 0;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == pid_) {
+            pid_ = -1;
+            if (report_) read_report();
+            if (!said_end_) say_ended(end_of(status));
+        }
+    }
+    if (pid < 0 && errno == ECHILD) {
+        killing_ = false;
+        if (report_) {
+            loop_.unwatch(report_.get());
+            report_.reset();
+        }
+        // Taken out first: what is called may start the next tree.
+        const auto events = std::exchange(events_, {});
+        if (events.tree_gone) events.tree_gone();
+        return;
+    }
+    if (std::chrono::steady_clock::now() - kill_began_ > kKillWarning) {
+        log_error("processes of the agent survive SIGKILL, still trying; the result waits for their end");
+        kill_began_ = std::chrono::steady_clock::now();
+    }
+    timer_ = loop_.after(kKillInterval, [this] { kill_round(); });
+}
+
+}  // namespace codegen::wrapper

@@ -1,0 +1,62 @@
+// What runs with the agent's rights, told to `worker-wrapper init` (sandbox) or `worker-wrapper launch` (Docker)
+// through an inherited descriptor: our files in its home, its session, its command. Both programs come from one build.
+#pragma once
+#include <boost/describe/class.hpp>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/base/result.hpp"
+#include "shared/posix/fd.hpp"
+
+namespace codegen::wrapper {
+
+struct PlannedFile {
+    std::string path;
+    std::string content;
+};
+BOOST_DESCRIBE_STRUCT(PlannedFile, (), (path, content))
+
+// Known session -> `resume`, else `start`: appended to argv.
+struct PlannedSession {
+    std::string file;  // exists: the session is known
+    std::vector<std::string> resume;
+    std::vector<std::string> start;
+};
+BOOST_DESCRIBE_STRUCT(PlannedSession, (), (file, resume, start))
+
+struct PlannedForwarder {
+    int port = 0;
+    std::string socket;
+    int patience_ms = 0;
+};
+BOOST_DESCRIBE_STRUCT(PlannedForwarder, (), (port, socket, patience_ms))
+
+struct LaunchPlan {
+    std::vector<std::string> argv;
+    std::map<std::string, std::string> environment;
+    std::string directory;
+    std::vector<PlannedFile> files;
+    std::optional<PlannedSession> session;
+    std::optional<PlannedForwarder> forwarder;  // init only
+    std::optional<std::int64_t> max_processes;  // init only: counted within its user namespace
+};
+BOOST_DESCRIBE_STRUCT(LaunchPlan, (), (argv, environment, directory, files, session, forwarder, max_processes))
+
+// A sealed memory file with the plan, read offset 0, close-on-exec.
+Result<posix::Fd> plan_descriptor(const LaunchPlan& plan);
+Result<posix::Fd> memory_file(std::string_view name, std::string_view content);
+Result<LaunchPlan> read_plan(int fd);
+
+// Writes the files (parents made, what stands there replaced) and returns the command line.
+Result<std::vector<std::string>> apply_plan(const LaunchPlan& plan);
+
+// The report descriptor gets JSON lines {"started":true}, {"error":TEXT}, {"exit":N}, {"signal":N}; end of file without
+// an error after `launch` means started.
+
+int run_launch(int plan_fd, int report_fd);  // does not return when it could start the agent
+int run_init(int plan_fd, int report_fd);    // PID 1 of the sandbox; returns the agent's exit code as a shell shows it
+
+}  // namespace codegen::wrapper

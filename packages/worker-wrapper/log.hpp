@@ -1,0 +1,17 @@
+// One JSON line an entry on stderr, which the runtime keeps with the worker. Never holds prompts or environments.
+#pragma once
+#include <boost/json/object.hpp>
+#include <string_view>
+
+namespace codegen::wrapper {
+
+void set_log_worker(std::string_view worker_id);
+void log(std::string_view level, std::string_view message, boost::json::object fields = {});
+inline void log_info(std::string_view message, boost::json::object fields = {}) {
+    log("info", message, std::move(fields));
+}
+inline void log_error(std::string_view message, boost::json::object fields = {}) {
+    log("error", message, std::move(fields));
+}
+
+}  // namespace codegen::wrapper

@@ -1,0 +1,321 @@
+#include "packages/worker-wrapper/wrapper.hpp"
+
+#include <csignal>
+
+#include "packages/worker-wrapper/input_message.hpp"
+#include "packages/worker-wrapper/log.hpp"
+#include "shared/base/ids.hpp"
+#include "shared/contracts/keys.hpp"
+#include "shared/contracts/streams.hpp"
+
+namespace codegen::wrapper {
+
+namespace streams = contracts::streams;
+using contracts::AgentType;
+using contracts::LifecycleKind;
+using contracts::WorkerType;
+
+namespace {
+
+constexpr std::string_view kKeptEvents = "10000";
+constexpr std::string_view kKeptOutputs = "1000";
+constexpr std::size_t kBufferedEvents = 5000;
+constexpr std::size_t kBufferedBytes = 8u << 20;
+constexpr std::size_t kUnsentBytes = 4u << 20;
+constexpr int kAttempts = 3;
+constexpr std::chrono::seconds kFlushPatience{3};
+
+std::vector<InputStream> own_streams(const contracts::WrapperConfig& config) {
+    std::vector<InputStream> out{{streams::worker_input(config.worker_id), std::string(streams::kWorkerWrapperGroup)}};
+    if (config.worker_type == WorkerType::po)
+        out.push_back({streams::po_worker_input(config.worker_id), std::string(streams::kWorkerWrapperGroup)});
+    return out;
+}
+
+}  // namespace
+
+Wrapper::Wrapper(Loop& loop, contracts::WrapperConfig config, std::string own_program)
+    : loop_(loop),
+      config_(std::move(config)),
+      store_(config_.state_directory),
+      link_(
+          loop, config_.redis_socket, [this] { link_up(); }, [] {}),
+      outbox_(loop, link_),
+      body_(loop, config_, std::move(own_program)),
+      agent_socket_(loop,
+                    [this](std::string_view line) {
+                        const bool own = run_ && run_->job().developer && run_->job().developer->allowed_commands;
+                        return answer_agent_line(
+                            line, own ? *run_->job().developer->allowed_commands : config_.allowed_commands,
+                            [this](contracts::AgentVerdict verdict) {
+                                return run_ ? run_->take_verdict(std::move(verdict))
+                                            : std::string("no request is running");
+                            });
+                    }),
+      events_(kBufferedEvents, kBufferedBytes) {
+    auto add_reader = [this](std::vector<InputStream> of) {
+        readers_.push_back(std::make_unique<InputReader>(
+            loop_, config_.redis_socket, std::move(of), config_.worker_id, [this] { reader_ready(); },
+            [this](const InputStream& from, const redis::StreamEntry& entry) { take_entry(from, entry); }));
+    };
+    add_reader(own_streams(config_));
+    if (config_.pool && config_.worker_type == WorkerType::developer)
+        add_reader({{std::string(streams::kDeveloperInput), std::string(streams::kDeveloperWorkersGroup)}});
+}
+
+Wrapper::~Wrapper() { loop_.cancel(heartbeat_); }
+
+Result<void> Wrapper::run() {
+    for (const auto& known : store_.known()) {
+        ledger_.finished(known.request_id);
+        if (known.published) continue;
+        auto file = store_.load(known.request_id);
+        if (file) {
+            publish(*file);
+        } else {
+            log_error("cannot read a kept result", {{"request_id", known.request_id}, {"error", file.error().message}});
+        }
+    }
+    if (auto listening = agent_socket_.listen(config_); !listening) return std::unexpected(listening.error());
+    if (!config_.sandbox) {
+        forwarder_.emplace(loop_, config_.gateway_directory + "/http.sock",
+                           std::chrono::milliseconds(config_.gateway_wait_ms));
+        if (auto port = forwarder_->listen(config_.loopback_port); !port) return std::unexpected(port.error());
+    }
+    loop_.on_signals({SIGCHLD, SIGTERM, SIGINT, SIGHUP}, [this](const signalfd_siginfo& info) {
+        if (info.ssi_signo == SIGCHLD) {
+            body_.on_child_signal();
+        } else {
+            stop();
+        }
+    });
+    loop_.before_wait([this] { before_wait(); });
+    link_.start();
+    loop_.run();
+    return {};
+}
+
+void Wrapper::link_up() {
+    loop_.cancel(heartbeat_);
+    beat();
+    if (!session_known_) learn_session();
+    outbox_.link_up();
+}
+
+// Only then the input: a conversation that Redis knows is resumed.
+void Wrapper::learn_session() {
+    if (config_.agent_type != AgentType::claude) {
+        session_known_ = true;
+        return start_readers();
+    }
+    link_.send({"GET", contracts::keys::worker_session(config_.worker_id)}, [this](const redis::Reply* reply) {
+        if (reply == nullptr || session_known_) return;
+        session_known_ = true;
+        if (reply->type == redis::Reply::Type::string) {
+            if (auto value = json::parse_any(reply->text); value && value->is_object())
+                if (const auto* id = value->get_object().if_contains("session_id");
+                    id != nullptr && id->is_string() && is_uuid(id->get_string()))
+                    session_id_ = std::string(id->get_string());
+        }
+        if (session_id_.empty() && config_.session_id && is_uuid(*config_.session_id))
+            session_id_ = *config_.session_id;
+        start_readers();
+    });
+}
+
+void Wrapper::start_readers() {
+    for (auto& reader : readers_) reader->start();
+}
+
+void Wrapper::reader_ready() {
+    if (said_started_ || ++readers_ready_ < readers_.size()) return;
+    said_started_ = true;
+    publish_lifecycle(LifecycleKind::started, nullptr);
+}
+
+void Wrapper::beat() {
+    const auto ttl = std::to_string(contracts::keys::kHeartbeatTtl.count());
+    link_.send({"SET", contracts::keys::worker_heartbeat(config_.worker_id), format_timestamp(system_now()), "EX", ttl},
+               {});
+    heartbeat_ = loop_.after(std::chrono::milliseconds(config_.heartbeat_ms), [this] { beat(); });
+}
+
+void Wrapper::before_wait() {
+    if (link_.up() && link_.unsent_bytes() < kUnsentBytes) {
+        if (const auto lost = events_.take_lost(); lost != 0)
+            log("warning", "events were lost while redis was away", {{"count", lost}});
+        const std::string stream = streams::worker_events(config_.worker_id);
+        events_.drain([&](std::string event) {
+            link_.send({"XADD", stream, "MAXLEN", "~", std::string(kKeptEvents), "*", "data", std::move(event)}, {});
+        });
+    }
+    link_.flush();
+    for (auto& reader : readers_) reader->flush();
+}
+
+void Wrapper::take_entry(const InputStream& from, const redis::StreamEntry& entry) {
+    if (stopping_ || held_entries_.contains(entry.id)) return;
+    const std::string text = entry_text(entry);
+    auto job = read_job(config_.worker_type, text);
+    if (!job) return bury(from, entry, text, job.error(), 1);
+    job->stream = from.stream;
+    job->group = from.group;
+    job->entry_id = entry.id;
+    using Answer = RequestLedger<Job>::Answer;
+    const bool known = ledger_.running() == job->request_id || ledger_.waiting(job->request_id);
+    switch (ledger_.offer(job->request_id, *job)) {
+        case Answer::run:
+            held_entries_.insert(entry.id);
+            begin(std::move(*job));
+            break;
+        case Answer::ignore:
+            if (known) {
+                acknowledge(from.stream, from.group, entry.id);
+            } else {
+                held_entries_.insert(entry.id);
+            }
+            break;
+        case Answer::republish:
+            if (auto file = store_.load(job->request_id)) {
+                publish(*file);
+            } else {
+                log_error("cannot read a kept result",
+                          {{"request_id", job->request_id}, {"error", file.error().message}});
+            }
+            acknowledge(from.stream, from.group, entry.id);
+            break;
+    }
+    hold_readers();
+}
+
+void Wrapper::bury(const InputStream& from, const redis::StreamEntry& entry, const std::string& original,
+                   const Error& why, int attempts) {
+    log("warning", "dead letter", {{"stream", from.stream}, {"entry_id", entry.id}, {"error", why.message}});
+    outbox_.push({"XADD", streams::dead_letters(from.stream), "*", "original_message", original, "error_context",
+                  dead_letter_context(why, from.stream, entry.id, attempts)},
+                 Outbox::Care::until_done);
+    acknowledge(from.stream, from.group, entry.id);
+}
+
+void Wrapper::acknowledge(const std::string& stream, const std::string& group, const std::string& id) {
+    outbox_.push({"XACK", stream, group, id}, Outbox::Care::best_effort, [this, id] { held_entries_.erase(id); });
+}
+
+void Wrapper::begin(Job job) {
+    job.attempt = store_.count_attempt(job.request_id);
+    if (job.attempt > kAttempts) {
+        const std::string text =
+            "this request ended " + std::to_string(kAttempts) + " times with the death of its worker-wrapper";
+        const redis::StreamEntry entry{job.stream, job.entry_id, {}};
+        const std::string original = job.developer ? json::write(*job.developer) : json::write(*job.product_owner);
+        bury({job.stream, job.group}, entry, original, {ErrorCategory::permanent, "killed", text, {}}, kAttempts);
+        ledger_.finished(job.request_id);
+        return run_next();
+    }
+    std::string session;
+    if (config_.agent_type == AgentType::claude) {
+        if (job.developer && job.developer->session_id) session_id_ = *job.developer->session_id;
+        if (session_id_.empty()) session_id_ = new_uuid();
+        session = session_id_;
+        store_session(session);
+    } else if (job.developer && job.developer->session_id) {
+        session = *job.developer->session_id;
+    } else if (config_.session_id) {
+        session = *config_.session_id;
+    }
+    log_info("run begins",
+             {{"request_id", job.request_id}, {"attempt", job.attempt}, {"prompt_bytes", job.prompt.size()}});
+    AgentRun::Hooks hooks;
+    hooks.event = [this](const contracts::AgentEvent& event) { events_.push(json::write(event)); };
+    hooks.done = [this](contracts::ResultFile file) { end(std::move(file)); };
+    run_ = std::make_unique<AgentRun>(loop_, config_, body_, std::move(job), session, std::move(hooks));
+    run_->start();
+}
+
+void Wrapper::end(contracts::ResultFile file) {
+    const Job& job = run_->job();
+    if (auto saved = store_.save(file); !saved)
+        log_error("the result cannot be kept in a file",
+                  {{"request_id", job.request_id}, {"error", saved.error().message}});
+    ledger_.finished(job.request_id);
+    if (file.output.session_id && *file.output.session_id == session_id_) store_session(session_id_);
+    before_wait();  // its last events before its result
+    publish(file);
+    acknowledge(job.stream, job.group, job.entry_id);
+    publish_lifecycle(
+        file.output.status == contracts::ResultStatus::success ? LifecycleKind::completed : LifecycleKind::failed,
+        &file);
+    if (stopping_) return leave_when_flushed();
+    // Not from here: the run that calls this must not be destroyed yet.
+    loop_.after(std::chrono::milliseconds(0), [this] {
+        if (stopping_) return;
+        run_.reset();
+        run_next();
+    });
+}
+
+void Wrapper::run_next() {
+    hold_readers();
+    if (auto job = ledger_.next()) begin(std::move(*job));
+}
+
+// The shared pool is only asked while there is nothing to do: another worker may be idle.
+void Wrapper::hold_readers() {
+    for (std::size_t i = 0; i < readers_.size(); ++i)
+        readers_[i]->hold(i == 0 ? ledger_.full() : ledger_.running().has_value());
+}
+
+void Wrapper::publish(const contracts::ResultFile& file) {
+    const std::string text = file.po_output ? json::write(*file.po_output) : json::write(file.output);
+    const std::string stream =
+        file.po_output ? streams::po_worker_output(config_.worker_id) : std::string(streams::kDeveloperOutput);
+    const std::string request_id = file.output.request_id;
+    outbox_.push({"XADD", stream, "*", "data", text}, Outbox::Care::until_done,
+                 [this, request_id] { store_.mark_published(request_id); });
+    outbox_.push({"XADD", streams::worker_output(config_.worker_id), "MAXLEN", "~", std::string(kKeptOutputs), "*",
+                  "data", text},
+                 Outbox::Care::best_effort);
+}
+
+void Wrapper::publish_lifecycle(LifecycleKind kind, const contracts::ResultFile* file) {
+    contracts::WorkerLifecycleEvent event;
+    event.worker_id = config_.worker_id;
+    event.event = kind;
+    if (file != nullptr) {
+        event.result = boost::json::object{{"request_id", file->output.request_id},
+                                           {"status", json::name_of(file->output.status)}};
+        event.error = file->output.error;
+        event.exit_code = file->exit_code;
+        event.reason = file->output.reason;
+    }
+    outbox_.push({"XADD", std::string(streams::kWorkerLifecycle), "*", "data", json::write(event)},
+                 Outbox::Care::until_done);
+}
+
+void Wrapper::store_session(const std::string& session_id) {
+    link_.send({"SET", contracts::keys::worker_session(config_.worker_id),
+                boost::json::serialize(boost::json::object{{"session_id", session_id}}), "EX",
+                std::to_string(contracts::keys::kWorkerSessionTtl.count())},
+               {});
+}
+
+void Wrapper::stop() {
+    if (std::exchange(stopping_, true)) return;
+    log_info("stopping");
+    ledger_.stop();
+    for (auto& reader : readers_) reader->stop();
+    if (ledger_.running() && run_) {
+        run_->stop();
+    } else {
+        leave_when_flushed();
+    }
+}
+
+void Wrapper::leave_when_flushed() {
+    publish_lifecycle(LifecycleKind::stopped, nullptr);
+    // Redis may be away for long; what matters is in the state directory.
+    loop_.after(kFlushPatience, [this] { loop_.stop(); });
+    outbox_.when_empty([this] { loop_.stop(); });
+}
+
+}  // namespace codegen::wrapper

@@ -1,0 +1,140 @@
+// Taking over from a former manager: what it promised is done, what it made is served again.
+#include <fmt/format.h>
+
+#include "services/worker-manager/manager.hpp"
+#include "services/worker-manager/programs.hpp"
+#include "services/worker-manager/repository/tree.hpp"
+#include "shared/logging/log.hpp"
+#include "shared/posix/file.hpp"
+
+namespace codegen::worker_manager {
+
+Task<Result<void>> Manager::run() {
+    auto migrated = co_await store_.migrate();
+    if (!migrated) co_return migrated;
+    auto egress = EgressRules::parse(options_.egress_allow);
+    if (!egress) co_return std::unexpected(egress.error());
+    GatewaySettings settings;
+    settings.redis = options_.redis;
+    settings.api_url = options_.api_url;
+    settings.providers = options_.providers;
+    settings.egress = std::move(*egress);
+    gateway_settings_ = std::make_shared<const GatewaySettings>(std::move(settings));
+    auto api = clients::ApiClient::make(executor_, options_.api_url, options_.service_token);
+    if (!api) co_return std::unexpected(api.error());
+    api_ = std::make_unique<clients::ApiClient>(std::move(*api));
+    auto programs = install_programs(options_.programs_source, options_.state_directory / "bin");
+    if (!programs) co_return std::unexpected(in_context(programs.error(), "programs for workers"));
+    programs_ = std::move(*programs);
+    if (auto made = posix::make_directory(options_.state_directory / "workers", 0711); !made) co_return made;
+    co_await remove_tree(options_.state_directory / "quarantine");  // of a collection that was cut off
+
+    scope_.spawn("outbox", outbox_.run());
+    scope_.spawn("admission", admission_clock());
+    auto loaded = co_await load_workers();
+    if (!loaded) co_return loaded;
+    scope_.spawn("adoption", reconcile());
+    scope_.spawn("sweep", sweep());
+    co_return co_await consume();
+}
+
+Task<void> Manager::stop() {
+    stopping_ = true;
+    if (commands_) commands_->stop();
+    if (lifecycle_) lifecycle_->stop();
+    for (const auto& [id, worker] : workers_) worker->interrupt.emit(asio::cancellation_type::terminal);
+    co_await scope_.stop();
+    for (const auto& [id, worker] : workers_) {
+        if (!worker->gateway) continue;
+        auto saved = co_await save(worker);
+        if (!saved) log::warning("counts of a gateway", {{"worker_id", id}, {"error", saved.error().message}});
+        co_await worker->gateway->close();
+        worker->gateway.reset();
+    }
+}
+
+Task<Result<void>> Manager::load_workers() {
+    auto rows = co_await store_.load();
+    if (!rows) co_return std::unexpected(rows.error());
+    for (auto& row : *rows) {
+        auto command = json::parse<contracts::CreateWorkerCommand>(row.command);
+        if (!command) {
+            log::error("stored worker cannot be read",
+                       {{"worker_id", row.worker_id}, {"error", invalid(command.error()).message}});
+            continue;
+        }
+        const auto id = row.worker_id;
+        workers_[id] = std::make_shared<Worker>(executor_, std::move(row), std::move(*command));
+        resume(workers_[id]);
+    }
+    pump();
+    co_return Result<void>{};
+}
+
+void Manager::resume(WorkerPtr worker) {
+    const auto& row = worker->row;
+    if (worker->deleted() || row.ended) {
+        if (worker->deleting()) scope_.spawn("delete " + row.worker_id, remove(worker));
+        return;
+    }
+    if (row.state == WorkerState::QUEUED && !worker->deleting()) return admission_.ask(row.worker_id, row.created_at);
+    admission_.hold(row.worker_id);
+    if (worker->deleting()) return scope_.spawn("delete " + row.worker_id, remove(worker));
+    // Nobody was told yet that it exists, so nothing runs in it: made again from the start.
+    if (row.state == WorkerState::STARTING) return scope_.spawn("create " + row.worker_id, create(worker));
+    // Its wrapper waits for the gateway; everything else can come later.
+    if (auto opened = open_gateway(worker); !opened)
+        log::error("gateway of an adopted worker", {{"worker_id", row.worker_id}, {"error", opened.error().message}});
+    scope_.spawn("token of " + row.worker_id, renew_token(worker));
+    log::info("worker adopted", {{"worker_id", row.worker_id}, {"body", row.body_id}});
+}
+
+Task<void> Manager::renew_token(WorkerPtr worker) {
+    for (;;) {
+        if (worker->alive()) {
+            auto held = co_await worker->turn.take();
+            auto fetched = worker->alive() ? co_await fetch_token(worker) : Result<void>{};
+            if (fetched) co_return;
+            log::warning("token of an adopted worker",
+                         {{"worker_id", worker->row.worker_id}, {"error", fetched.error().message}});
+        } else {
+            co_return;
+        }
+        co_await async::sleep_for(std::chrono::seconds(2));
+    }
+}
+
+// An engine that cannot be asked means unknown: nothing is dead, nothing is started twice.
+Task<void> Manager::reconcile() {
+    std::optional<std::vector<Body>> bodies;
+    while (!bodies) {
+        auto listed = co_await runtime_->list();
+        if (listed) {
+            bodies = std::move(*listed);
+        } else {
+            log::warning("bodies cannot be listed; their workers are left alone",
+                         {{"runtime", runtime_->name()}, {"error", listed.error().message}});
+            co_await async::sleep_for(std::chrono::seconds(2));
+        }
+    }
+    std::map<std::string, const Body*> by_worker;
+    for (const auto& body : *bodies) by_worker[body.worker_id] = &body;
+    for (const auto& [id, body] : by_worker) {
+        const auto worker = find(id);
+        if (worker && !worker->deleted()) continue;
+        log::warning("a body that nobody owns is removed", {{"worker_id", id}, {"body", body->body_id}});
+        auto removed = co_await runtime_->remove(id, options_.kill_grace);
+        if (!removed) log::error("body not removed", {{"worker_id", id}, {"error", removed.error().message}});
+    }
+    const auto workers = workers_;
+    for (const auto& [id, worker] : workers) {
+        if (!worker->alive() || worker->row.body_id.empty()) continue;
+        const auto found = by_worker.find(id);
+        const bool there = found != by_worker.end() && found->second->body_id == worker->row.body_id;
+        // One that was made after the list was taken is not in it; watch() reports its end. So are ended ones listed.
+        if (!there && worker->row.updated_at < started_) co_await end(worker, {id, worker->row.body_id, {}, false});
+    }
+    co_await runtime_->watch([this](BodyEnd ended) { return on_body_end(std::move(ended)); });
+}
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,50 @@
+#include "services/worker-manager/core/lifecycle.hpp"
+
+namespace codegen::worker_manager {
+
+WorkerState after(WorkerState state, LifeEvent event, bool body_alive) {
+    using enum WorkerState;
+    if (state == STOPPED || event == LifeEvent::deleted) return STOPPED;
+    switch (event) {
+        case LifeEvent::admitted:
+            return state == QUEUED ? STARTING : state;
+        case LifeEvent::create_failed:
+            return FAILED;
+        case LifeEvent::body_started:
+        case LifeEvent::created:
+            return state == QUEUED || state == STARTING ? RUNNING : state;
+        case LifeEvent::wrapper_started:
+            return body_alive ? RUNNING : state;
+        // A wrapper that ended one request is there for the next one; its failure is the request's, not its own.
+        case LifeEvent::wrapper_completed:
+        case LifeEvent::wrapper_failed:
+            return body_alive && state == STARTING ? RUNNING : state;
+        case LifeEvent::wrapper_stopped:
+            return state == FAILED ? FAILED : COMPLETED;
+        case LifeEvent::body_ended:
+            return state == COMPLETED ? COMPLETED : FAILED;
+        case LifeEvent::deleted:
+            break;
+    }
+    return STOPPED;
+}
+
+contracts::WorkerStatus answered_status(WorkerState state) {
+    using contracts::WorkerStatus;
+    switch (state) {
+        case WorkerState::QUEUED:
+        case WorkerState::STARTING:
+            return WorkerStatus::starting;
+        case WorkerState::RUNNING:
+        case WorkerState::PAUSED:
+            return WorkerStatus::running;
+        case WorkerState::FAILED:
+            return WorkerStatus::failed;
+        case WorkerState::COMPLETED:
+        case WorkerState::STOPPED:
+            break;
+    }
+    return WorkerStatus::stopped;
+}
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,418 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <charconv>
+
+#include "services/worker-manager/core/names.hpp"
+#include "services/worker-manager/manager.hpp"
+#include "services/worker-manager/repository/tree.hpp"
+#include "services/worker-manager/repository/workspace.hpp"
+#include "shared/async/deadline.hpp"
+#include "shared/base/ids.hpp"
+#include "shared/base/retry.hpp"
+#include "shared/contracts/keys.hpp"
+#include "shared/json/enum.hpp"
+#include "shared/logging/log.hpp"
+#include "shared/posix/file.hpp"
+
+namespace codegen::worker_manager {
+namespace {
+
+std::optional<std::string> from_context(const contracts::CreateWorkerCommand& command, const std::string& name) {
+    const auto found = command.context.find(name);
+    return found == command.context.end() || found->second.empty() ? std::nullopt : std::optional(found->second);
+}
+
+Result<std::optional<std::int64_t>> user_id_of(const contracts::CreateWorkerCommand& command) {
+    const auto text = from_context(command, "user_id");
+    if (!text) return std::nullopt;
+    std::int64_t id = 0;
+    const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), id);
+    if (ec != std::errc{} || end != text->data() + text->size())
+        return fail(ErrorCategory::permanent, "invalid", fmt::format("context.user_id: \"{}\" is not a number", *text),
+                    "context.user_id");
+    return id;
+}
+
+bool reads_pool(const contracts::CreateWorkerCommand& command) {
+    const auto& config = command.config;
+    return config.worker_type == contracts::WorkerType::developer &&
+           config.pool.value_or(!from_context(command, "task_id"));
+}
+
+std::unexpected<Error> bad(std::string path, std::string why) {
+    auto message = fmt::format("{}: {}", path, why);
+    return fail(ErrorCategory::permanent, "invalid", std::move(message), std::move(path));
+}
+
+std::unexpected<Error> interrupted() {
+    return fail(ErrorCategory::permanent, "cancelled", "the worker was deleted while it was being made");
+}
+
+// A step of a creation; a deletion or our own end interrupts it. The step runs under the worker's signal instead of
+// this coroutine's own cancellation.
+template <class T>
+Task<Result<T>> step(WorkerPtr worker, Task<Result<T>> work) {
+    if (worker->deleting()) co_return interrupted();
+    try {
+        auto result =
+            co_await asio::co_spawn(co_await asio::this_coro::executor, std::move(work),
+                                    asio::bind_cancellation_slot(worker->interrupt.slot(), asio::use_awaitable));
+        if (!result && worker->deleting()) co_return interrupted();
+        co_return result;
+    } catch (const boost::system::system_error& e) {
+        if (e.code() != asio::error::operation_aborted) throw;
+    }
+    co_return interrupted();
+}
+
+constexpr std::chrono::hours kTokenLife{24 * 7};
+
+}  // namespace
+
+Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const {
+    const auto& config = command.config;
+    if (auto name = check_worker_id(config.name, "config.name"); !name) return name;
+    if (auto limits = worker_limits(config, options_.limits, options_.limit_caps); !limits)
+        return std::unexpected(limits.error());
+    if (auto user = user_id_of(command); !user) return std::unexpected(user.error());
+    if (const auto task = from_context(command, "task_id"); task && !is_uuid(*task))
+        return bad("context.task_id", fmt::format("\"{}\" is not a UUID", *task));
+    if (std::ranges::find(config.capabilities, contracts::Capability::docker) != config.capabilities.end() &&
+        !options_.allow_docker_capability)
+        return bad("config.capabilities",
+                   "\"docker\" is not allowed here; an operator may allow it (WORKER_ALLOW_DOCKER)");
+    if (config.auth_mode == contracts::AuthMode::host_session)
+        return bad("config.auth_mode", "\"host_session\" is not allowed here; leave it out, the gateway holds the key");
+    if (const auto network = config.network.value_or(options_.network);
+        network != options_.network && network != "none" &&
+        std::ranges::find(options_.allowed_networks, network) == options_.allowed_networks.end())
+        return bad("config.network", fmt::format("\"{}\" is not allowed here, expected none", network));
+    if (config.agent_type == contracts::AgentType::custom && (!config.command || config.command->empty()))
+        return bad("config.command", "missing; agent \"custom\" needs the command to run");
+    if (command.workspace) {
+        const auto& workspace = *command.workspace;
+        if (auto ref = check_base_ref(workspace.base_ref, "workspace.base_ref"); !ref) return ref;
+        if (auto branch = check_base_ref(workspace.branch, "workspace.branch"); !branch) return branch;
+        auto repository = local_repository(options_.state_directory / "repositories", workspace.repo_url);
+        if (!repository) return std::unexpected(repository.error());
+    }
+    return {};
+}
+
+Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command) {
+    const auto refuse = [&](std::string error) {
+        contracts::CreateWorkerResponse response;
+        response.request_id = command.request_id;
+        response.worker_id = command.config.name;
+        response.error = std::move(error);
+        return save_and_say({}, answers(command.config.worker_type, command.callback_stream, json::write(response)));
+    };
+    const auto existing = find(command.config.name);
+    if (existing && existing->deleted() && existing->row.request_id == command.request_id)
+        co_return co_await refuse(fmt::format("worker {} was deleted", command.config.name));
+    if (existing && !existing->deleted()) {
+        if (existing->deleting())
+            co_return co_await refuse(fmt::format("worker {} is being deleted", command.config.name));
+        if (!(existing->command.config == command.config))
+            co_return co_await refuse(
+                fmt::format("worker {} exists with another configuration; delete it first", command.config.name));
+        if (!existing->created()) {
+            existing->also_asked.push_back(std::move(command));
+            co_return Result<void>{};
+        }
+        if (existing->alive()) {
+            contracts::CreateWorkerResponse response;
+            response.request_id = command.request_id;
+            response.success = true;
+            response.worker_id = command.config.name;
+            co_return co_await save_and_say(
+                {}, answers(command.config.worker_type, command.callback_stream, json::write(response)));
+        }
+        if (existing->row.request_id == command.request_id)
+            co_return co_await refuse(fmt::format("worker {} has ended: {}", command.config.name, existing->row.error));
+        // An ended worker makes room for another one of its name.
+        auto held = co_await existing->turn.take();
+        auto gone = co_await dismantle(existing);
+        if (!gone) co_return std::unexpected(gone.error());
+    }
+    if (auto good = check(command); !good)
+        co_return co_await refuse(fmt::format("create worker {}: {}", command.config.name, good.error().message));
+    co_return co_await begin(std::move(command), existing ? existing->row.attempt + 1 : 1);
+}
+
+Task<Result<void>> Manager::begin(contracts::CreateWorkerCommand command, int attempt) {
+    WorkerRow row;
+    row.worker_id = command.config.name;
+    row.attempt = attempt;
+    row.command = json::write(command);
+    row.request_id = command.request_id;
+    row.runtime = runtime_->name();
+    row.created_at = system_now();
+    auto worker = std::make_shared<Worker>(executor_, std::move(row), std::move(command));
+    workers_[worker->row.worker_id] = worker;
+    // From here on the intent survives us.
+    auto saved = co_await save(worker, {status_item(*worker)});
+    if (!saved) {
+        workers_.erase(worker->row.worker_id);
+        co_return saved;
+    }
+    admission_.ask(worker->row.worker_id, worker->row.created_at);
+    pump();
+    co_return saved;
+}
+
+void Manager::pump() {
+    const bool queued = !admission_.waiting().empty();
+    const auto moves = admission_.advance(system_now());
+    for (const auto& id : moves.admitted)
+        if (auto worker = find(id)) scope_.spawn("create " + id, create(worker));
+    for (const auto& id : moves.expired)
+        if (auto worker = find(id))
+            scope_.spawn(
+                "no room for " + id,
+                give_up(worker,
+                        fmt::format("no_capacity: no slot became free within {} s; all {} are in use",
+                                    std::chrono::duration_cast<std::chrono::seconds>(options_.creation_timeout).count(),
+                                    admission_.slots())));
+    // Most creations never wait; the mirror changes only when somebody does.
+    if (!admission_.waiting().empty() || (queued && moves.admitted.size() + moves.expired.size() > 1) ||
+        !moves.expired.empty())
+        scope_.spawn("creation queue", mirror_queue());
+    if (const auto at = admission_.next_expiry()) {
+        admission_timer_.expires_after(*at - system_now() + std::chrono::milliseconds(1));
+    }
+}
+
+Task<void> Manager::admission_clock() {
+    for (;;) {
+        co_await admission_timer_.async_wait(async::use_tuple);
+        if (admission_timer_.expiry() > std::chrono::steady_clock::now()) continue;
+        admission_timer_.expires_at(asio::steady_timer::time_point::max());
+        pump();
+    }
+}
+
+Task<void> Manager::mirror_queue() {
+    const std::string key(contracts::keys::kCreationQueue);
+    std::vector<redis::Arguments> commands{{"DEL", key}};
+    for (const auto& id : admission_.waiting())
+        if (const auto worker = find(id)) commands.push_back({"RPUSH", key, worker->row.command});
+    auto done = co_await redis_.transaction(std::move(commands));
+    if (!done) log::warning("mirror of the creation queue", {{"error", done.error().message}});
+}
+
+Task<void> Manager::create(WorkerPtr worker) {
+    auto held = co_await worker->turn.take();
+    if (worker->deleting() || worker->created() || worker->deleted()) co_return;
+    worker->row.state = after(worker->row.state, LifeEvent::admitted, false);
+    auto made = co_await save(worker, {status_item(*worker)});
+    if (made) made = co_await make_body(worker);
+    if (!made && stopping_) co_return;  // the next manager makes it
+    if (!made) {
+        auto undone = co_await dismantle(worker);
+        if (!undone)
+            log::error("undo the creation of a worker",
+                       {{"worker_id", worker->row.worker_id}, {"error", undone.error().message}});
+        co_await give_up(worker, fmt::format("create worker {}: {}", worker->row.worker_id, made.error().message));
+        co_return;
+    }
+    worker->row.state = after(worker->row.state, LifeEvent::created, !worker->row.ended);
+    auto items = creation_answers(worker, {});
+    items.push_back(status_item(*worker));
+    worker->also_asked.clear();
+    auto saved = co_await save(worker, std::move(items));
+    if (!saved)
+        log::error("a worker was made but not recorded",
+                   {{"worker_id", worker->row.worker_id}, {"error", saved.error().message}});
+    log::info("worker made",
+              {{"worker_id", worker->row.worker_id}, {"runtime", worker->row.runtime}, {"body", worker->row.body_id}});
+}
+
+Task<Result<void>> Manager::make_body(WorkerPtr worker) {
+    const auto& config = worker->command.config;
+    const auto& id = worker->row.worker_id;
+    auto image = co_await step(
+        worker, runtime_->prepare_image({config.agent_type, config.capabilities, config.image}, [id](std::string line) {
+            log::info("image", {{"worker_id", id}, {"line", std::move(line)}});
+        }));
+    if (!image) co_return std::unexpected(in_context(image.error(), "image"));
+    worker->row.image = std::move(*image);
+
+    const auto agent = runtime_->agent_identity(id);
+    auto directories_made = co_await step(worker, make_directories(worker, agent));
+    if (!directories_made) co_return std::unexpected(in_context(directories_made.error(), "directories"));
+    auto workspace = co_await step(worker, make_workspace(worker, agent));
+    if (!workspace) co_return std::unexpected(in_context(workspace.error(), "workspace"));
+    if (auto opened = open_gateway(worker); !opened) co_return std::unexpected(in_context(opened.error(), "gateway"));
+    auto token = co_await step(worker, fetch_token(worker));
+    if (!token) co_return std::unexpected(in_context(token.error(), "token"));
+
+    auto started = co_await step(worker, runtime_->start(body_spec(*worker, agent)));
+    if (!started) co_return std::unexpected(in_context(started.error(), runtime_->name()));
+    worker->row.body_id = std::move(*started);
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Manager::make_directories(WorkerPtr worker, AgentIdentity agent) {
+    const auto place = directories(worker->row.worker_id);
+    // Of an earlier attempt that nobody undid.
+    auto cleared = co_await remove_tree(place.root);
+    if (!cleared) co_return cleared;
+    // bubblewrap, started as the agent's uid, must pass.
+    for (const auto& path : {place.root.parent_path(), place.root})
+        if (auto made = posix::make_directory(path, 0711); !made) co_return made;
+    for (const auto& path : {place.state(), place.home()})
+        if (auto made = posix::make_directory(path, 0700); !made) co_return made;
+    if (::geteuid() == 0 &&
+        ::lchown(place.home().c_str(), static_cast<uid_t>(agent.uid), static_cast<gid_t>(agent.gid)) != 0)
+        co_return posix::errno_error("set the owner of " + place.home().string(), errno);
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent) {
+    const auto directory = directories(worker->row.worker_id).workspace();
+    const auto& spec = worker->command.workspace;
+    if (spec) {
+        auto repository = local_repository(options_.state_directory / "repositories", spec->repo_url);
+        if (!repository) co_return std::unexpected(repository.error());
+        auto base = co_await clone_workspace({*repository, spec->base_ref, spec->branch, directory});
+        if (!base) co_return std::unexpected(base.error());
+        worker->row.repository = repository->string();
+        worker->row.base_sha = std::move(*base);
+    } else if (auto made = posix::make_directory(directory, 0755); !made) {
+        co_return made;
+    }
+    co_return co_await give_tree(directory, agent);
+}
+
+Result<void> Manager::open_gateway(const WorkerPtr& worker) {
+    const auto& config = worker->command.config;
+    const auto user = user_id_of(worker->command);
+    GatewayIdentity identity{worker->row.worker_id,
+                             config.worker_type,
+                             reads_pool(worker->command),
+                             user ? *user : std::nullopt,
+                             from_context(worker->command, "task_id"),
+                             config.allowed_commands};
+    auto gateway =
+        Gateway::make(executor_, redis_, gateway_settings_, std::move(identity), counts_from_json(worker->row.gateway));
+    if (!gateway) return std::unexpected(gateway.error());
+    worker->gateway = std::move(*gateway);
+    return worker->gateway->open(directories(worker->row.worker_id).gateway(),
+                                 runtime_->agent_identity(worker->row.worker_id).gid);
+}
+
+// A former token goes with the same transaction that names the new one. Each try has a token of its own: the secret of
+// one that was made, but whose answer was lost, cannot be asked for again.
+Task<Result<void>> Manager::fetch_token(WorkerPtr worker) {
+    contracts::TokenCreate create;
+    create.kind = contracts::TokenKind::worker;
+    if (auto user = user_id_of(worker->command)) create.user_id = *user;
+    create.worker_id = worker->row.worker_id;
+    create.task_id = from_context(worker->command, "task_id");
+    create.actions = worker->command.config.allowed_commands;
+    create.expires_at = system_now() + kTokenLife;
+    const RetryPolicy policy;
+    for (int retries = 0;; ++retries) {
+        std::vector<storage::OutboxItem> items;
+        if (!worker->row.token_id.empty()) items.push_back({"api", "/api/tokens/" + worker->row.token_id, ""});
+        worker->row.token_id = new_uuid();
+        auto saved = co_await save(worker, std::move(items));
+        if (!saved) co_return saved;
+        create.id = worker->row.token_id;
+        auto created = co_await api_->send<contracts::TokenCreated>("POST", "/api/tokens", json::write(create));
+        if (created) {
+            if (worker->gateway) worker->gateway->set_token(std::move(created->secret));
+            co_return Result<void>{};
+        }
+        const auto wait = policy.next(created.error().category, retries);
+        if (!wait) co_return std::unexpected(created.error());
+        co_await async::sleep_for(*wait);
+    }
+}
+
+BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
+    const auto& config = worker.command.config;
+    const auto& id = worker.row.worker_id;
+    BodySpec spec;
+    spec.worker_id = id;
+    spec.installation = options_.installation;
+    spec.host = options_.host;
+    spec.attempt = worker.row.attempt;
+    spec.image = worker.row.image;
+    spec.agent_type = config.agent_type;
+    spec.directories = directories(id);
+    spec.programs = programs_;
+    spec.network = config.network.value_or(options_.network);
+    auto defaults = options_.limits;
+    if (const auto own = options_.agent_memory.find(config.agent_type); own != options_.agent_memory.end())
+        defaults.memory_bytes = own->second;
+    spec.limits = worker_limits(config, defaults, options_.limit_caps).value_or(defaults);  // check() was before
+
+    // None of it is a secret (docs/protocols.md, "Environment of a worker").
+    auto& environment = spec.environment;
+    environment = {{"WORKER_ID", id},
+                   {"WORKER_TYPE", std::string(json::name_of(config.worker_type))},
+                   {"AGENT_TYPE", std::string(json::name_of(config.agent_type))},
+                   {"REDIS_URL", "unix:///run/codegen/wrapper/redis.sock"},
+                   {"API_URL", "http+unix:///run/codegen/http.sock"},
+                   {"ALLOWED_COMMANDS", fmt::format("{}", fmt::join(config.allowed_commands, ","))}};
+    auto& wrapper = spec.config;
+    const auto pass = [&](const std::string& name, const std::string& variable, std::optional<std::string>& field) {
+        field = from_context(worker.command, name);
+        if (field && !variable.empty()) environment[variable] = *field;
+    };
+    pass("task_id", "TASK_ID", wrapper.task_id);
+    pass("project_id", "PROJECT_ID", wrapper.project_id);
+    pass("user_id", "USER_ID", wrapper.user_id);
+    pass("session_id", "SESSION_ID", wrapper.session_id);
+    pass("model", "", wrapper.model);
+    wrapper.worker_id = id;
+    wrapper.worker_type = config.worker_type;
+    wrapper.agent_type = config.agent_type;
+    wrapper.agent_uid = agent.uid;
+    wrapper.agent_gid = agent.gid;
+    if (!worker.row.base_sha.empty()) wrapper.base_sha = worker.row.base_sha;
+    wrapper.instructions = config.instructions;
+    wrapper.allowed_commands = config.allowed_commands;
+    wrapper.env_vars = config.env_vars;
+    wrapper.pool = reads_pool(worker.command);
+    wrapper.command = config.command.value_or(std::vector<std::string>{});
+    wrapper.bundle_limit = options_.collect.bundle_bytes;
+    wrapper.memory_limit = spec.limits.memory_bytes;
+    wrapper.provider_environment = options_.provider_environment;
+    return spec;
+}
+
+Task<void> Manager::give_up(WorkerPtr worker, std::string error) {
+    log::warning("worker not made", {{"worker_id", worker->row.worker_id}, {"error", error}});
+    auto& row = worker->row;
+    row.state = after(row.state, LifeEvent::create_failed, false);
+    row.error = error;
+    // A deletion that interrupted it answers the deletion; the create command is answered here either way.
+    auto items = creation_answers(worker, error);
+    worker->also_asked.clear();
+    if (worker->deleting()) {
+        auto saved = co_await save(worker, std::move(items));
+        if (!saved)
+            log::error("answer to a create command", {{"worker_id", row.worker_id}, {"error", saved.error().message}});
+        co_return;
+    }
+    admission_.leave(row.worker_id);
+    if (find(row.worker_id) == worker) workers_.erase(row.worker_id);
+    auto status = status_item(*worker);
+    const auto key = contracts::keys::worker_status(row.worker_id);
+    const std::chrono::seconds day = contracts::keys::kDeletedStatusTtl;
+    items.push_back(std::move(status));
+    items.push_back(redis_item(key, {{"EXPIRE", key, std::to_string(day.count())}}));
+    auto saved = co_await save_and_say({Store::forget(row.worker_id)}, std::move(items));
+    if (!saved)
+        log::error("answer to a create command", {{"worker_id", row.worker_id}, {"error", saved.error().message}});
+    pump();
+}
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,111 @@
+#include <fmt/format.h>
+
+#include <set>
+
+#include "services/worker-manager/manager.hpp"
+#include "services/worker-manager/result_files.hpp"
+#include "shared/contracts/streams.hpp"
+#include "shared/logging/log.hpp"
+
+namespace codegen::worker_manager {
+namespace {
+
+namespace streams = contracts::streams;
+
+struct Asked {
+    std::string request_id;
+    std::string task_id;
+};
+
+// Best effort: an entry that is no request has nobody waiting for an answer.
+std::optional<Asked> request_of(const redis::StreamEntry& entry) {
+    const auto* data = entry.field("data");
+    if (!data) return {};
+    auto input = json::parse<contracts::DeveloperWorkerInput>(*data);
+    if (!input) return {};
+    return Asked{input->request_id, input->task_id};
+}
+
+storage::OutboxItem crash_item(const Worker& worker, const Asked& asked, std::int64_t memory_limit) {
+    const auto ending = judge_ending(worker.row.exit_code, worker.row.out_of_memory, memory_limit);
+    contracts::DeveloperWorkerOutput output;
+    output.request_id = asked.request_id;
+    output.task_id = asked.task_id;
+    output.status = contracts::ResultStatus::error;
+    output.error = ending.error;
+    output.reason = ending.reason;
+    output.worker_id = worker.row.worker_id;
+    return stream_item(std::string(streams::kDeveloperOutput), json::write(output));
+}
+
+storage::OutboxItem result_item(const contracts::ResultFile& result) {
+    return stream_item(std::string(streams::kDeveloperOutput), json::write(result.output));
+}
+
+}  // namespace
+
+Task<void> Manager::on_body_end(BodyEnd ended) {
+    const auto worker = find(ended.worker_id);
+    if (!worker || worker->deleted() || worker->deleting() || worker->row.ended) co_return;
+    co_await end(worker, std::move(ended));
+}
+
+Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
+    auto held = co_await worker->turn.take();
+    auto& row = worker->row;
+    if (row.ended || !worker->created() || row.body_id != ended.body_id) co_return;
+    row.ended = true;
+    row.exit_code = ended.exit_code;
+    row.out_of_memory = ended.out_of_memory;
+    row.state = after(row.state, LifeEvent::body_ended, false);
+    row.error = judge_ending(row.exit_code, row.out_of_memory, options_.limits.memory_bytes).error;
+    // Whoever waits for an answer hears it first; the row says at the same instant that it was said.
+    auto items = co_await answer_pending(worker, true);
+    items.push_back(status_item(*worker));
+    auto saved = co_await save(worker, std::move(items));
+    if (!saved)
+        log::error("the end of a worker was not recorded",
+                   {{"worker_id", row.worker_id}, {"error", saved.error().message}});
+    log::warning("worker ended", {{"worker_id", row.worker_id}, {"error", row.error}});
+    row.gateway = gateway_counts(*worker);
+    if (worker->gateway) co_await worker->gateway->close();
+    worker->gateway.reset();
+    admission_.leave(row.worker_id);
+    pump();
+}
+
+Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker, bool with_last_result) {
+    std::vector<storage::OutboxItem> items;
+    if (worker->command.config.worker_type != contracts::WorkerType::developer) co_return items;
+    auto& row = worker->row;
+    const auto state = directories(row.worker_id).state();
+    const auto limits =
+        worker_limits(worker->command.config, options_.limits, options_.limit_caps).value_or(options_.limits);
+    std::set<std::string> republished;
+    const auto answer = [&](const Asked& asked) {
+        if (auto result = read_result(state, asked.request_id)) {
+            if (republished.insert(asked.request_id).second) items.push_back(result_item(*result));
+        } else {
+            items.push_back(crash_item(*worker, asked, limits.memory_bytes));
+        }
+    };
+    const auto stream = streams::worker_input(row.worker_id);
+    const auto from = row.answered_entry.empty() ? std::string("-") : "(" + row.answered_entry;
+    auto reply = co_await redis_.command({"XRANGE", stream, from, "+"}, std::chrono::milliseconds(1000));
+    if (reply) {
+        for (const auto& entry : redis::parse_entries(*reply, stream)) {
+            if (const auto asked = request_of(entry)) answer(*asked);
+            row.answered_entry = entry.id;
+        }
+    } else {
+        // What is pending is found by the sweep when Redis is back.
+        log::warning("input of an ended worker", {{"worker_id", row.worker_id}, {"error", reply.error().message}});
+    }
+    // Redis may have lost the entry, and with it the result that answered it.
+    if (with_last_result)
+        if (auto last = last_result(state); last && republished.insert(last->output.request_id).second)
+            items.push_back(result_item(*last));
+    co_return items;
+}
+
+}  // namespace codegen::worker_manager

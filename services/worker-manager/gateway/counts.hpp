@@ -1,0 +1,28 @@
+// What went through one worker's gateway.
+#pragma once
+#include <boost/json/object.hpp>
+#include <cstdint>
+
+namespace codegen::worker_manager {
+
+struct GatewayCounts {
+    std::int64_t api_requests = 0;
+    std::int64_t stream_entries = 0;
+    std::int64_t model_requests = 0;
+    std::int64_t model_errors = 0;  // answers of 400 and more, and no answer
+    std::int64_t model_input_tokens = 0;
+    std::int64_t model_output_tokens = 0;
+    std::int64_t model_cache_read_tokens = 0;
+    std::int64_t model_cache_write_tokens = 0;
+    std::int64_t model_bytes_sent = 0;
+    std::int64_t model_bytes_received = 0;
+    std::int64_t tunnels = 0;
+    std::int64_t tunnel_bytes_sent = 0;
+    std::int64_t tunnel_bytes_received = 0;
+    std::int64_t refusals = 0;
+};
+
+boost::json::object to_json(const GatewayCounts& counts);
+GatewayCounts counts_from_json(const boost::json::object& object);  // what is missing is 0
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,85 @@
+#include "services/worker-manager/gateway/doors.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "shared/logging/log.hpp"
+
+namespace codegen::worker_manager {
+namespace {
+
+// RFC 9110, 7.6.1, and everything that says who somebody is.
+constexpr std::array<std::string_view, 15> kDropped{"connection",
+                                                    "keep-alive",
+                                                    "proxy-connection",
+                                                    "transfer-encoding",
+                                                    "te",
+                                                    "trailer",
+                                                    "upgrade",
+                                                    "host",
+                                                    "authorization",
+                                                    "x-api-key",
+                                                    "proxy-authorization",
+                                                    "x-telegram-id",
+                                                    "content-length",
+                                                    "cookie",
+                                                    "set-cookie"};
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return out;
+}
+
+bool names(std::string_view list, std::string_view name) {
+    while (!list.empty()) {
+        const auto comma = list.find(',');
+        auto item = list.substr(0, comma);
+        while (item.starts_with(' ') || item.starts_with('\t')) item.remove_prefix(1);
+        while (item.ends_with(' ') || item.ends_with('\t')) item.remove_suffix(1);
+        if (lower(item) == name) return true;
+        if (comma == std::string_view::npos) break;
+        list.remove_prefix(comma + 1);
+    }
+    return false;
+}
+
+}  // namespace
+
+http::Reply refuse(const Gate& gate, unsigned status, std::string why) {
+    if (status == 403) ++gate->counts.refusals;
+    log::info("gateway refused",
+              {{"worker_id", gate->identity.worker_id}, {"status", std::to_string(status)}, {"why", why}});
+    http::Reply reply;
+    reply.head = http::problem(status, std::move(why));
+    return reply;
+}
+
+Task<Result<http::Response>> ask_api(Gate gate, http::Request request) {
+    if (gate->token.empty()) {
+        asio::steady_timer limit(gate->token_set.get_executor(), gate->settings->token_wait);
+        limit.async_wait([gate](boost::system::error_code ec) {
+            if (!ec) gate->token_set.cancel();
+        });
+        co_await gate->token_set.async_wait(async::use_tuple);
+        if (gate->token.empty())
+            co_return fail(ErrorCategory::transient, "unavailable", "the worker's token is not there yet, try again");
+    }
+    request.headers.set("Authorization", "Bearer " + gate->token);
+    co_return co_await gate->api->send(std::move(request));
+}
+
+http::Headers end_to_end(const http::Headers& headers) {
+    const auto connection = headers.get("Connection").value_or("");
+    http::Headers out;
+    for (const auto& field : headers) {
+        const auto name = lower(field.name);
+        if (std::ranges::find(kDropped, name) == kDropped.end() && !names(connection, name))
+            out.add(field.name, field.value);
+    }
+    return out;
+}
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,52 @@
+// The four ways out of http.sock. Each is called with the request as it came; nothing in it is believed.
+#pragma once
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "services/worker-manager/gateway/counts.hpp"
+#include "services/worker-manager/gateway/identity.hpp"
+#include "services/worker-manager/gateway/settings.hpp"
+#include "shared/http/client.hpp"
+#include "shared/http/message.hpp"
+
+namespace codegen::worker_manager {
+
+// One worker's gateway, as its doors see it.
+struct GatewayContext {
+    GatewayContext(asio::any_io_executor executor, redis::Client& redis_client,
+                   std::shared_ptr<const GatewaySettings> shared, GatewayIdentity who)
+        : redis(redis_client),
+          settings(std::move(shared)),
+          identity(std::move(who)),
+          token_set(executor, asio::steady_timer::time_point::max()) {}
+
+    redis::Client& redis;  // the manager's own rights
+    const std::shared_ptr<const GatewaySettings> settings;
+    const GatewayIdentity identity;
+    std::unique_ptr<http::Client> api;
+    std::map<std::string, std::unique_ptr<http::Client>, std::less<>> providers;
+    GatewayCounts counts;
+    std::string token;                // the worker's, for the API; empty: not there yet
+    asio::steady_timer token_set;     // cancelled when it is
+    std::set<http::Stream*> tunnels;  // both ends of those that are open
+};
+using Gate = std::shared_ptr<GatewayContext>;
+
+Task<http::Reply> api_door(Gate gate, http::Request request);     // /api/...
+Task<http::Reply> stream_door(Gate gate, http::Request request);  // POST /streams/<stream>
+Task<http::Reply> model_door(Gate gate, http::Request request);   // /model/<provider>/...
+Task<http::Reply> tunnel_door(Gate gate, http::Request request);  // CONNECT host:port
+
+// A refusal or failure as a problem document, counted when `status` is 403, and logged.
+http::Reply refuse(const Gate& gate, unsigned status, std::string why);
+
+// Asks the API as this worker. Waits for the token as long as the settings say. Errors: transient.
+Task<Result<http::Response>> ask_api(Gate gate, http::Request request);
+
+// The end-to-end fields: without hop-by-hop ones (also those that Connection names), credentials, Host and
+// Content-Length.
+http::Headers end_to_end(const http::Headers& headers);
+
+}  // namespace codegen::worker_manager

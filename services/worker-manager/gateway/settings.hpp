@@ -1,0 +1,42 @@
+// What all gateways of one manager share.
+#pragma once
+#include <boost/asio/ip/address.hpp>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "services/worker-manager/gateway/egress.hpp"
+#include "shared/async/async.hpp"
+#include "shared/redis/client.hpp"
+
+namespace codegen::worker_manager {
+
+// A model provider that workers reach as /model/<name>/...; the key stays here.
+struct ModelProvider {
+    std::string name;
+    std::string base_url;
+    std::string key_header;          // "x-api-key" or "authorization"; with its value:
+    std::string key_value;           // empty: no key is configured, requests are answered 401
+    std::string key_setting;         // for the text of that 401: what to set
+    std::vector<std::string> paths;  // allowed: exactly these, and what is below them
+};
+
+// An empty key and token: none configured. The key wins when both are set. An empty base URL means the provider's own.
+ModelProvider anthropic_provider(std::string base_url, std::string api_key, std::string auth_token);
+ModelProvider openai_provider(std::string base_url, std::string api_key);
+
+struct GatewaySettings {
+    redis::Address redis;
+    std::string api_url;
+    std::vector<ModelProvider> providers;
+    EgressRules egress;
+    std::size_t body_limit = 64u << 20;                    // bytes of a request
+    std::chrono::milliseconds model_head_timeout{600000};  // a model may think for minutes before it answers
+    std::chrono::milliseconds model_idle_timeout{600000};  // between two pieces of an answer
+    std::chrono::milliseconds token_wait{10000};           // how long a request waits for the worker's token
+    // Name -> addresses. Default: the system's resolver.
+    std::function<Task<Result<std::vector<asio::ip::address>>>(std::string host)> resolve;
+};
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,46 @@
+// Adds the queue entry of a permitted command on the worker's behalf.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "services/worker-manager/gateway/doors.hpp"
+#include "services/worker-manager/gateway/stream_message.hpp"
+#include "shared/redis/client.hpp"
+
+namespace codegen::worker_manager {
+namespace {
+
+// Only what the API shows to this worker is its user's. Nullopt: it does.
+Task<std::optional<http::Reply>> check_owned(Gate gate, const OwnedObject& object) {
+    http::Request request;
+    request.target = fmt::format("/api/{}/{}", object.kind, object.id);
+    auto answer = co_await ask_api(gate, std::move(request));
+    if (!answer) co_return refuse(gate, 503, "the API does not answer: " + answer.error().message);
+    if (answer->status == 200) co_return std::nullopt;
+    if (answer->status >= 500) co_return refuse(gate, 503, fmt::format("the API answered {}", answer->status));
+    co_return refuse(gate, 403, fmt::format("/api/{}/{} is not one of this worker's user", object.kind, object.id));
+}
+
+}  // namespace
+
+Task<http::Reply> stream_door(Gate gate, http::Request request) {
+    constexpr std::string_view kPrefix = "/streams/";
+    if (request.method != "POST") co_return refuse(gate, 405, "POST the message to /streams/<stream>");
+    const auto stream = request.target.substr(kPrefix.size());
+    auto message = check_stream_message(gate->identity, stream, request.body);
+    if (!message) {
+        const bool forbidden = message.error().code == "forbidden";
+        co_return refuse(gate, forbidden ? 403 : 422, message.error().message);
+    }
+    for (const auto& object : message->owned) {
+        auto refusal = co_await check_owned(gate, object);
+        if (refusal) co_return std::move(*refusal);
+    }
+    auto entry = co_await redis::publish(gate->redis, stream, std::move(message->data), message->cap);
+    if (!entry) co_return refuse(gate, 503, "Redis does not answer: " + entry.error().message);
+    ++gate->counts.stream_entries;
+    http::Reply reply;
+    reply.head = http::json_response(200, boost::json::object{{"entry_id", *entry}});
+    co_return reply;
+}
+
+}  // namespace codegen::worker_manager

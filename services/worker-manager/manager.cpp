@@ -1,0 +1,238 @@
+#include "services/worker-manager/manager.hpp"
+
+#include <fmt/format.h>
+
+#include "services/worker-manager/core/names.hpp"
+#include "shared/contracts/keys.hpp"
+#include "shared/contracts/streams.hpp"
+#include "shared/json/enum.hpp"
+#include "shared/logging/log.hpp"
+
+namespace codegen::worker_manager {
+namespace {
+
+namespace streams = contracts::streams;
+constexpr std::string_view kRedis = "redis";
+constexpr std::string_view kApi = "api";
+
+}  // namespace
+
+storage::OutboxItem redis_item(std::string target, const std::vector<redis::Arguments>& commands) {
+    boost::json::array list;
+    for (const auto& command : commands) list.push_back(boost::json::array(command.begin(), command.end()));
+    return {std::string(kRedis), std::move(target), boost::json::serialize(list)};
+}
+
+storage::OutboxItem stream_item(const std::string& stream, const std::string& json) {
+    return redis_item(stream, {{"XADD", stream, "*", "data", json}});
+}
+
+Manager::Manager(asio::any_io_executor executor, Options options, storage::Database& database,
+                 std::shared_ptr<WorkerRuntime> runtime)
+    : executor_(executor),
+      options_(std::move(options)),
+      runtime_(std::move(runtime)),
+      store_(database),
+      redis_(executor, options_.redis, {.name = "worker-manager"}),
+      outbox_(database, std::string(kComponent), [this](storage::OutboxItem item) { return deliver(std::move(item)); }),
+      admission_(options_.max_workers, options_.creation_timeout),
+      admission_timer_(executor, asio::steady_timer::time_point::max()),
+      scope_(executor) {}
+
+Task<Result<void>> Manager::consume() {
+    const auto options_for = [this](std::string_view stream, std::string_view group) {
+        redis::ConsumerOptions options;
+        options.stream = stream;
+        options.group = group;
+        options.consumer = options_.instance;
+        options.service = "worker-manager";
+        return options;
+    };
+    commands_ = std::make_unique<redis::Consumer>(
+        executor_, options_.redis, options_for(streams::kWorkerCommands, streams::kWorkerManagerGroup),
+        [this](redis::Delivery delivery) { return on_command(std::move(delivery)); });
+    lifecycle_ = std::make_unique<redis::Consumer>(
+        executor_, options_.redis, options_for(streams::kWorkerLifecycle, streams::kWorkerManagerOwnerGroup),
+        redis::typed<contracts::WorkerLifecycleEvent>(
+            [this](contracts::WorkerLifecycleEvent event, redis::Delivery) { return on_lifecycle(std::move(event)); }));
+    Result<void> of_commands;
+    Result<void> of_lifecycle;
+    auto first = consume_until(commands_.get(), lifecycle_.get(), &of_commands);
+    auto second = consume_until(lifecycle_.get(), commands_.get(), &of_lifecycle);
+    co_await async::both(std::move(first), std::move(second));
+    co_return of_commands ? of_lifecycle : of_commands;
+}
+
+// The one that ends - a fatal error - ends the other.
+Task<void> Manager::consume_until(redis::Consumer* consumer, redis::Consumer* other, Result<void>* result) {
+    *result = co_await consumer->run();
+    other->stop();
+}
+
+Task<Result<void>> Manager::on_command(redis::Delivery delivery) {
+    auto command = contracts::parse_worker_command(delivery.data);
+    if (!command) co_return std::unexpected(invalid(command.error()));
+    if (auto* create = std::get_if<contracts::CreateWorkerCommand>(&*command))
+        co_return co_await on_create(std::move(*create));
+    if (auto* remove = std::get_if<contracts::DeleteWorkerCommand>(&*command))
+        co_return co_await on_delete(std::move(*remove));
+    if (auto* collect = std::get_if<contracts::CollectWorkerCommand>(&*command))
+        co_return co_await on_collect(std::move(*collect));
+    co_return co_await on_status(std::get<contracts::StatusWorkerCommand>(std::move(*command)));
+}
+
+Task<Result<void>> Manager::on_status(contracts::StatusWorkerCommand command) {
+    contracts::StatusWorkerResponse response;
+    response.request_id = command.request_id;
+    const auto worker = find(command.worker_id);
+    response.success = worker != nullptr;
+    if (worker)
+        response.status = answered_status(worker->row.state);
+    else
+        response.error = fmt::format("there is no worker \"{}\"", command.worker_id);
+    const auto type = worker ? std::optional(worker->command.config.worker_type) : std::nullopt;
+    co_return co_await save_and_say({}, answers(type, command.callback_stream, json::write(response)));
+}
+
+Task<Result<void>> Manager::on_lifecycle(contracts::WorkerLifecycleEvent event) {
+    const auto worker = find(event.worker_id);
+    if (!worker || worker->deleted()) co_return Result<void>{};  // the last words of a worker that is gone
+    const auto kind = [&] {
+        switch (event.event) {
+            case contracts::LifecycleKind::started:
+                return LifeEvent::wrapper_started;
+            case contracts::LifecycleKind::completed:
+                return LifeEvent::wrapper_completed;
+            case contracts::LifecycleKind::failed:
+                return LifeEvent::wrapper_failed;
+            case contracts::LifecycleKind::stopped:
+                break;
+        }
+        return LifeEvent::wrapper_stopped;
+    }();
+    worker->row.state = after(worker->row.state, kind, !worker->row.ended);
+    co_return co_await save(worker, {status_item(*worker)});
+}
+
+Task<Result<void>> Manager::deliver(storage::OutboxItem item) {
+    if (item.kind == kApi) {
+        auto done = co_await api_->call("DELETE", item.target);
+        if (!done && done.error().code != "not_found") co_return std::unexpected(done.error());
+        co_return Result<void>{};
+    }
+    const auto commands = boost::json::parse(item.body);  // our own writing
+    for (const auto& command : commands.as_array()) {
+        redis::Arguments arguments;
+        for (const auto& argument : command.as_array()) arguments.emplace_back(argument.as_string());
+        auto reply = co_await redis_.command(std::move(arguments));
+        if (!reply) co_return std::unexpected(reply.error());
+    }
+    co_return Result<void>{};
+}
+
+Task<void> Manager::sweep() {
+    for (;;) {
+        co_await async::sleep_for(options_.sweep_interval);
+        // A copy: workers come and go meanwhile.
+        const auto workers = workers_;
+        for (const auto& [id, worker] : workers) {
+            if (!worker->row.ended || worker->deleting() || worker->deleted()) continue;
+            // Sent to a worker that has ended: nobody else would ever answer.
+            auto held = co_await worker->turn.take();
+            auto items = co_await answer_pending(worker, false);
+            if (items.empty()) continue;
+            auto saved = co_await save(worker, std::move(items));
+            if (!saved)
+                log::error("answers for an ended worker", {{"worker_id", id}, {"error", saved.error().message}});
+        }
+        const auto yesterday = system_now() - contracts::keys::kDeletedStatusTtl;
+        std::erase_if(workers_,
+                      [&](const auto& w) { return w.second->deleted() && w.second->row.updated_at < yesterday; });
+        auto forgotten = co_await store_.forget_deleted_before(yesterday);
+        if (!forgotten) log::warning("old rows of workers", {{"error", forgotten.error().message}});
+    }
+}
+
+Task<Result<void>> Manager::save(WorkerPtr worker, std::vector<storage::OutboxItem> items) {
+    worker->row.updated_at = system_now();
+    worker->row.gateway = gateway_counts(*worker);
+    co_return co_await save_and_say({Store::save(worker->row)}, std::move(items));
+}
+
+Task<Result<void>> Manager::save_and_say(std::vector<storage::Statement> statements,
+                                         std::vector<storage::OutboxItem> items) {
+    for (auto& item : items) statements.push_back(outbox_.insert(std::move(item)));
+    if (statements.empty()) co_return Result<void>{};
+    auto written = co_await store_.write(std::move(statements));
+    outbox_.wake();
+    co_return written;
+}
+
+std::vector<storage::OutboxItem> Manager::answers(std::optional<contracts::WorkerType> type,
+                                                  const std::optional<std::string>& callback,
+                                                  const std::string& json) const {
+    std::vector<storage::OutboxItem> items;
+    // Of a worker nobody knows, nobody knows the type either.
+    if (type != contracts::WorkerType::po)
+        items.push_back(stream_item(std::string(streams::kDeveloperResponses), json));
+    if (type != contracts::WorkerType::developer)
+        items.push_back(stream_item(std::string(streams::kPOResponses), json));
+    if (callback && !callback->empty()) items.push_back(stream_item(*callback, json));
+    return items;
+}
+
+storage::OutboxItem Manager::status_item(const Worker& worker) const {
+    const auto& row = worker.row;
+    const auto& config = worker.command.config;
+    const auto key = contracts::keys::worker_status(row.worker_id);
+    redis::Arguments set{"HSET",         key,
+                         "status",       std::string(json::name_of(row.state)),
+                         "worker_type",  std::string(json::name_of(config.worker_type)),
+                         "agent_type",   std::string(json::name_of(config.agent_type)),
+                         "request_id",   row.request_id,
+                         "host",         options_.host,
+                         "image",        row.image,
+                         "container_id", row.body_id,
+                         "started_at",   format_timestamp(row.created_at),
+                         "updated_at",   format_timestamp(system_now()),
+                         "error",        row.error};
+    if (const auto task = worker.command.context.find("task_id"); task != worker.command.context.end())
+        set.insert(set.end(), {"task_id", task->second});
+    if (row.exit_code) set.insert(set.end(), {"exit_code", std::to_string(*row.exit_code)});
+    const std::chrono::seconds day = contracts::keys::kDeletedStatusTtl;
+    if (worker.deleted()) return redis_item(key, {set, {"EXPIRE", key, std::to_string(day.count())}});
+    return redis_item(key, {set, {"PERSIST", key}});
+}
+
+std::vector<storage::OutboxItem> Manager::creation_answers(const WorkerPtr& worker,
+                                                           const std::optional<std::string>& error) const {
+    std::vector<storage::OutboxItem> items;
+    const auto answer = [&](const contracts::CreateWorkerCommand& command) {
+        contracts::CreateWorkerResponse response;
+        response.request_id = command.request_id;
+        response.success = !error;
+        response.worker_id = worker->row.worker_id;
+        response.error = error;
+        auto some = answers(command.config.worker_type, command.callback_stream, json::write(response));
+        std::ranges::move(some, std::back_inserter(items));
+    };
+    answer(worker->command);
+    for (const auto& command : worker->also_asked)
+        if (command.request_id != worker->command.request_id) answer(command);
+    return items;
+}
+
+WorkerPtr Manager::find(const std::string& worker_id) const {
+    const auto found = workers_.find(worker_id);
+    return found == workers_.end() ? nullptr : found->second;
+}
+
+WorkerDirectories Manager::directories(const std::string& worker_id) const {
+    return {options_.state_directory / "workers" / worker_id};
+}
+
+boost::json::object Manager::gateway_counts(const Worker& worker) const {
+    return worker.gateway ? to_json(worker.gateway->counts()) : worker.row.gateway;
+}
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,139 @@
+// The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, removal.cpp,
+// collection.cpp, endings.cpp and adoption.cpp.
+#pragma once
+#include <boost/asio/cancellation_signal.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/worker-manager/core/admission.hpp"
+#include "services/worker-manager/core/ending.hpp"
+#include "services/worker-manager/core/lifecycle.hpp"
+#include "services/worker-manager/gateway/gateway.hpp"
+#include "services/worker-manager/options.hpp"
+#include "services/worker-manager/runtime/worker_runtime.hpp"
+#include "services/worker-manager/store.hpp"
+#include "services/worker-manager/turn.hpp"
+#include "shared/async/scope.hpp"
+#include "shared/clients/api/api_client.hpp"
+#include "shared/redis/consumer.hpp"
+
+namespace codegen::worker_manager {
+
+// One worker in memory. Its row is saved with every change; who changes it holds its turn, but for the state, which
+// lifecycle events move at any time.
+struct Worker {
+    Worker(asio::any_io_executor executor, WorkerRow stored, contracts::CreateWorkerCommand parsed)
+        : row(std::move(stored)), command(std::move(parsed)), turn(executor) {}
+
+    bool deleting() const { return !row.delete_commands.empty(); }
+    bool deleted() const { return row.state == contracts::WorkerState::STOPPED; }
+    bool created() const {
+        return row.state != WorkerState::QUEUED && row.state != WorkerState::STARTING && !deleted();
+    }
+    bool alive() const { return created() && !row.ended && !deleting(); }
+
+    WorkerRow row;
+    contracts::CreateWorkerCommand command;
+    std::vector<contracts::CreateWorkerCommand> also_asked;  // the same worker again, while it is being made
+    std::unique_ptr<Gateway> gateway;
+    Turn turn;
+    asio::cancellation_signal interrupt;  // of the creation's step that is under way
+};
+using WorkerPtr = std::shared_ptr<Worker>;
+
+class Manager {
+  public:
+    Manager(asio::any_io_executor executor, Options options, storage::Database& database,
+            std::shared_ptr<WorkerRuntime> runtime);
+
+    Task<Result<void>> run();
+    Task<void> stop();
+
+  private:
+    friend class Service;
+
+    // adoption.cpp
+    Task<Result<void>> load_workers();
+    void resume(WorkerPtr worker);
+    Task<void> reconcile();  // with the bodies that are there
+    Task<void> renew_token(WorkerPtr worker);
+
+    // manager.cpp
+    Task<Result<void>> consume();
+    Task<void> consume_until(redis::Consumer* consumer, redis::Consumer* other, Result<void>* result);
+    Task<Result<void>> on_command(redis::Delivery delivery);
+    Task<Result<void>> on_lifecycle(contracts::WorkerLifecycleEvent event);
+    Task<Result<void>> on_status(contracts::StatusWorkerCommand command);
+    Task<Result<void>> deliver(storage::OutboxItem item);
+    Task<void> sweep();
+    // The row and what the world must hear about it, in one transaction.
+    Task<Result<void>> save(WorkerPtr worker, std::vector<storage::OutboxItem> items = {});
+    Task<Result<void>> save_and_say(std::vector<storage::Statement> statements, std::vector<storage::OutboxItem> items);
+    std::vector<storage::OutboxItem> answers(std::optional<contracts::WorkerType> type,
+                                             const std::optional<std::string>& callback, const std::string& json) const;
+    storage::OutboxItem status_item(const Worker& worker) const;
+    std::vector<storage::OutboxItem> creation_answers(const WorkerPtr& worker,
+                                                      const std::optional<std::string>& error) const;
+    WorkerPtr find(const std::string& worker_id) const;
+    WorkerDirectories directories(const std::string& worker_id) const;
+    boost::json::object gateway_counts(const Worker& worker) const;
+
+    // creation.cpp
+    Task<Result<void>> on_create(contracts::CreateWorkerCommand command);
+    Task<Result<void>> begin(contracts::CreateWorkerCommand command, int attempt);
+    Result<void> check(const contracts::CreateWorkerCommand& command) const;
+    void pump();  // admission
+    Task<void> mirror_queue();
+    Task<void> admission_clock();
+    Task<void> create(WorkerPtr worker);
+    Task<Result<void>> make_body(WorkerPtr worker);
+    Task<Result<void>> make_directories(WorkerPtr worker, AgentIdentity agent);
+    Task<Result<void>> make_workspace(WorkerPtr worker, AgentIdentity agent);
+    Task<Result<void>> fetch_token(WorkerPtr worker);
+    Result<void> open_gateway(const WorkerPtr& worker);
+    BodySpec body_spec(const Worker& worker, AgentIdentity agent) const;
+    Task<void> give_up(WorkerPtr worker, std::string error);
+
+    // removal.cpp
+    Task<Result<void>> on_delete(contracts::DeleteWorkerCommand command);
+    Task<void> remove(WorkerPtr worker);
+    Task<Result<void>> dismantle(WorkerPtr worker);  // everything but the row
+    std::vector<storage::OutboxItem> farewell(const Worker& worker) const;
+
+    // collection.cpp
+    Task<Result<void>> on_collect(contracts::CollectWorkerCommand command);
+    Task<Result<Collected>> collect_from(WorkerPtr worker, contracts::CollectWorkerCommand command);
+
+    // endings.cpp
+    Task<void> on_body_end(BodyEnd end);
+    Task<void> end(WorkerPtr worker, BodyEnd end);
+    Task<std::vector<storage::OutboxItem>> answer_pending(WorkerPtr worker, bool with_last_result);
+
+    // Constant after construction.
+    const asio::any_io_executor executor_;
+    const Options options_;
+    const std::shared_ptr<WorkerRuntime> runtime_;
+    const Timestamp started_ = system_now();
+    std::filesystem::path programs_;
+    std::shared_ptr<const GatewaySettings> gateway_settings_;
+    std::unique_ptr<clients::ApiClient> api_;
+
+    Store store_;
+    redis::Client redis_;
+    storage::Outbox outbox_;
+    Admission admission_;
+    asio::steady_timer admission_timer_;
+    std::map<std::string, WorkerPtr> workers_;
+    bool stopping_ = false;
+    std::unique_ptr<redis::Consumer> commands_;
+    std::unique_ptr<redis::Consumer> lifecycle_;
+    async::Scope scope_;
+};
+
+// An outbox item: Redis commands, done in order. Items of one target are done in order too.
+storage::OutboxItem redis_item(std::string target, const std::vector<redis::Arguments>& commands);
+storage::OutboxItem stream_item(const std::string& stream, const std::string& json);
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,43 @@
+// What a worker-manager is told (docs/configuration.md).
+#pragma once
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "services/worker-manager/core/limits.hpp"
+#include "services/worker-manager/gateway/settings.hpp"
+#include "services/worker-manager/repository/collect.hpp"
+#include "shared/redis/client.hpp"
+
+namespace codegen::worker_manager {
+
+struct Options {
+    std::filesystem::path state_directory;  // of the control plane
+    std::filesystem::path programs_source;  // folder with `orchestrator` and `worker-wrapper`
+    std::string installation;               // whose workers these are
+    std::string host = "local";
+    std::string instance;  // consumer name, stable over restarts
+    redis::Address redis;  // with the manager's own rights
+    std::string api_url;
+    std::string service_token;
+
+    std::size_t max_workers = 10;                        // MAX_CONCURRENT_WORKERS
+    std::chrono::milliseconds creation_timeout{300000};  // waiting for a slot; then no_capacity
+    std::chrono::milliseconds kill_grace{2000};          // SIGTERM to SIGKILL when a worker is removed
+    std::chrono::milliseconds sweep_interval{2000};
+    WorkerLimits limits;                                        // defaults of a worker
+    std::map<contracts::AgentType, std::int64_t> agent_memory;  // bytes; over limits.memory_bytes
+    LimitCaps limit_caps;
+    bool allow_docker_capability = false;
+    std::string network = "none";               // WORKER_NETWORK: what a worker without `network` gets
+    std::vector<std::string> allowed_networks;  // what else a configuration may name
+
+    std::vector<std::string> egress_allow;  // EGRESS_ALLOW
+    std::vector<ModelProvider> providers;
+    CollectLimits collect;
+    std::map<std::string, std::string> provider_environment;  // settings for agents, never a key
+};
+
+}  // namespace codegen::worker_manager

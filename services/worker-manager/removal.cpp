@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include "services/worker-manager/gateway/acl.hpp"
+#include "services/worker-manager/manager.hpp"
+#include "services/worker-manager/repository/tree.hpp"
+#include "shared/contracts/keys.hpp"
+#include "shared/contracts/streams.hpp"
+#include "shared/logging/log.hpp"
+
+namespace codegen::worker_manager {
+
+Task<Result<void>> Manager::on_delete(contracts::DeleteWorkerCommand command) {
+    const auto worker = find(command.worker_id);
+    if (!worker || worker->deleted()) {
+        contracts::DeleteWorkerResponse response;
+        response.request_id = command.request_id;
+        response.success = true;
+        if (worker) response.gateway = worker->row.gateway;
+        const auto type = worker ? std::optional(worker->command.config.worker_type) : std::nullopt;
+        co_return co_await save_and_say({}, answers(type, command.callback_stream, json::write(response)));
+    }
+    const bool begun = worker->deleting();
+    worker->row.delete_commands.push_back(json::write(command));
+    worker->interrupt.emit(asio::cancellation_type::terminal);  // a creation that is under way ends
+    auto saved = co_await save(worker);
+    if (!saved) co_return saved;  // delivered again
+    if (!begun) scope_.spawn("delete " + command.worker_id, remove(worker));
+    co_return Result<void>{};
+}
+
+// Until it is done: an engine that does not answer makes it late, not undone.
+Task<void> Manager::remove(WorkerPtr worker) {
+    auto held = co_await worker->turn.take();
+    for (;;) {
+        auto gone = co_await dismantle(worker);
+        if (gone) break;
+        log::warning("worker not removed yet", {{"worker_id", worker->row.worker_id}, {"error", gone.error().message}});
+        co_await async::sleep_for(std::chrono::seconds(2));
+    }
+    auto& row = worker->row;
+    // A creation that was still waiting for its slot is answered too.
+    auto items = row.state == WorkerState::QUEUED || row.state == WorkerState::STARTING
+                     ? creation_answers(worker, fmt::format("worker {} was deleted before it was made", row.worker_id))
+                     : std::vector<storage::OutboxItem>{};
+    for (const auto& text : row.delete_commands) {
+        const auto command = json::parse<contracts::DeleteWorkerCommand>(text);
+        if (!command) continue;  // our own writing
+        contracts::DeleteWorkerResponse response;
+        response.request_id = command->request_id;
+        response.success = true;
+        response.gateway = row.gateway;
+        auto some = answers(worker->command.config.worker_type, command->callback_stream, json::write(response));
+        std::ranges::move(some, std::back_inserter(items));
+    }
+    row.state = after(row.state, LifeEvent::deleted, false);
+    row.delete_commands.clear();
+    row.body_id.clear();
+    items.push_back(status_item(*worker));
+    auto saved = co_await save(worker, std::move(items));
+    if (!saved)
+        log::error("a worker was removed but not recorded",
+                   {{"worker_id", row.worker_id}, {"error", saved.error().message}});
+    log::info("worker removed", {{"worker_id", row.worker_id}});
+    pump();
+}
+
+Task<Result<void>> Manager::dismantle(WorkerPtr worker) {
+    auto& row = worker->row;
+    auto removed = co_await runtime_->remove(row.worker_id, options_.kill_grace);
+    if (!removed) co_return std::unexpected(in_context(removed.error(), runtime_->name()));
+    row.gateway = gateway_counts(*worker);
+    if (worker->gateway) {
+        co_await worker->gateway->close();
+        worker->gateway.reset();
+    }
+    auto items = farewell(*worker);
+    row.token_id.clear();
+    auto saved = co_await save(worker, std::move(items));
+    if (!saved) co_return saved;
+    auto cleared = co_await remove_tree(directories(row.worker_id).root);
+    if (!cleared) co_return cleared;
+    admission_.leave(row.worker_id);
+    co_return Result<void>{};
+}
+
+// Token, Redis user and keys. All but the status hash, which stays a day, and dead letters, which are for a person.
+std::vector<storage::OutboxItem> Manager::farewell(const Worker& worker) const {
+    namespace streams = contracts::streams;
+    namespace keys = contracts::keys;
+    const auto& id = worker.row.worker_id;
+    std::vector<storage::OutboxItem> items;
+    if (!worker.row.token_id.empty()) items.push_back({"api", "/api/tokens/" + worker.row.token_id, ""});
+    items.push_back(redis_item(keys::worker_status(id), {{"ACL", "DELUSER", acl_user(id)},
+                                                         {"DEL", streams::worker_input(id), streams::worker_output(id),
+                                                          streams::worker_events(id), streams::po_worker_input(id),
+                                                          streams::po_worker_output(id), keys::worker_heartbeat(id),
+                                                          keys::worker_session(id)}}));
+    return items;
+}
+
+}  // namespace codegen::worker_manager

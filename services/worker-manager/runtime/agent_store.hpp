@@ -1,0 +1,50 @@
+// The agents' own programs: one native file each, fetched from npm at a pinned version by
+// images/agents/<agent>/install.sh and kept in <state>/agents/<agent>-<version>/. Used by the sandbox directly and
+// copied into images.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "services/worker-manager/runtime/single_flight.hpp"
+#include "shared/async/async.hpp"
+#include "shared/contracts/contracts.hpp"
+
+namespace codegen::worker_manager {
+
+struct AgentBinary {
+    std::string agent;    // "claude"
+    std::string version;  // pinned
+    std::string folder;   // below <state>/agents: "claude-2.1.197"
+    std::string program;  // file in it: "claude"
+    std::string inside_folder() const { return "/opt/codegen/agents/" + agent; }
+    std::string inside() const { return inside_folder() + "/" + program; }
+};
+// nullopt: the agent needs no program of its own (custom). factory and codex have no runner yet: see supported().
+std::optional<AgentBinary> agent_binary(contracts::AgentType type);
+// Error for agent types that this build cannot run.
+Result<void> supported(contracts::AgentType type);
+
+class AgentStore {
+  public:
+    // `agents`: <state>/agents, made 0755. `scripts`: the images/agents folder.
+    AgentStore(std::filesystem::path agents, std::filesystem::path scripts);
+
+    const std::filesystem::path& directory() const { return agents_; }
+    // Installs what is missing; returns the program's path. Concurrent calls in this and other processes install once.
+    // Errors carry the script's last line.
+    Task<Result<std::filesystem::path>> ensure(AgentBinary binary, std::function<void(std::string)> progress);
+
+  private:
+    Task<Result<std::filesystem::path>> install(AgentBinary binary, std::function<void(std::string)> progress);
+
+    const std::filesystem::path agents_;
+    const std::filesystem::path scripts_;
+    SingleFlight<std::filesystem::path> flights_;
+};
+
+}  // namespace codegen::worker_manager

@@ -1,0 +1,312 @@
+#include "services/worker-manager/runtime/docker_runtime.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "shared/async/deadline.hpp"
+#include "shared/base/ids.hpp"
+#include "shared/logging/log.hpp"
+#include "shared/posix/file.hpp"
+#include "shared/sandbox/bwrap_command.hpp"
+
+namespace codegen::worker_manager {
+namespace fs = std::filesystem;
+using clients::Container;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr std::string_view kState = "/var/lib/codegen-worker";
+constexpr std::string_view kInstallation = "codegen.installation";
+constexpr std::string_view kWorker = "codegen.worker";
+constexpr std::string_view kAttempt = "codegen.attempt";
+
+std::string label(const Container& container, std::string_view name) {
+    auto found = container.labels.find(std::string(name));
+    return found == container.labels.end() ? std::string() : found->second;
+}
+
+int attempt_of(const Container& container) {
+    std::string text = label(container, kAttempt);
+    return text.empty() ? 1 : std::atoi(text.c_str());
+}
+
+std::string container_name(const std::string& worker_id) { return "worker-" + worker_id; }
+
+}  // namespace
+
+contracts::WrapperConfig docker_config(const BodySpec& spec) {
+    contracts::WrapperConfig config = spec.config;
+    config.worker_id = spec.worker_id;
+    config.agent_type = spec.agent_type;
+    config.gateway_directory = sandbox::kGatewayInside;
+    config.redis_socket = config.gateway_directory + "/wrapper/redis.sock";
+    config.state_directory = kState;
+    config.workspace = sandbox::kWorkspaceInside;
+    config.home = sandbox::kHomeInside;
+    config.agent_uid = sandbox::kInsideUid;
+    config.agent_gid = sandbox::kInsideGid;
+    config.sandbox.reset();
+    config.memory_limit = spec.limits.memory_bytes;
+    config.path = {std::string(sandbox::kProgramsInside),
+                   "/usr/local/sbin",
+                   "/usr/local/bin",
+                   "/usr/sbin",
+                   "/usr/bin",
+                   "/sbin",
+                   "/bin"};
+    if (auto binary = agent_binary(spec.agent_type)) config.agent_program = binary->inside();
+    return config;
+}
+
+clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<fs::path>& agent_mount) {
+    clients::ContainerSpec container;
+    container.image = spec.image;
+    container.entrypoint = {std::string(sandbox::kProgramsInside) + "/worker-wrapper"};
+    container.hostname = spec.worker_id;
+    container.environment = spec.environment;
+    container.environment["WRAPPER_CONFIG"] = std::string(kState) + "/config.json";
+    container.labels = {{std::string(kInstallation), spec.installation},
+                        {"codegen.host", spec.host},
+                        {std::string(kWorker), spec.worker_id},
+                        {std::string(kAttempt), std::to_string(spec.attempt)}};
+    const WorkerDirectories& host = spec.directories;
+    const std::string gateway(sandbox::kGatewayInside);
+    container.mounts = {{host.gateway(), gateway, true},
+                        {host.state(), std::string(kState), false},
+                        {host.workspace(), std::string(sandbox::kWorkspaceInside), false},
+                        {host.home(), std::string(sandbox::kHomeInside), false},
+                        {spec.programs, std::string(sandbox::kProgramsInside), true}};
+    if (auto binary = agent_binary(spec.agent_type); binary && agent_mount)
+        container.mounts.push_back({*agent_mount, binary->inside_folder(), true});
+    // tmpfs counts as the container's memory.
+    const std::int64_t half = spec.limits.memory_bytes / 2;
+    container.tmpfs = {{gateway + "/agent", 64 << 10, 0755, false},
+                       {"/tmp", std::min<std::int64_t>(1ll << 30, half), 01777, true},
+                       {"/var/tmp", std::min<std::int64_t>(64ll << 20, half), 01777, true},
+                       {"/run/lock", 1 << 20, 01777, false}};
+    container.capabilities = {"SETUID", "SETGID"};
+    container.network = spec.network;
+    container.memory_bytes = spec.limits.memory_bytes;
+    container.cpus = spec.limits.cpus;
+    container.processes = spec.limits.processes;
+    return container;
+}
+
+Result<std::unique_ptr<DockerRuntime>> DockerRuntime::make(asio::any_io_executor executor, DockerOptions options) {
+    auto client = clients::DockerClient::make(executor, options.docker_host);
+    if (!client) return std::unexpected(client.error());
+    return std::unique_ptr<DockerRuntime>(new DockerRuntime(std::move(*client), std::move(options)));
+}
+
+DockerRuntime::DockerRuntime(clients::DockerClient client, DockerOptions options)
+    : options_(std::move(options)), client_(std::move(client)), images_(client_, options_.images) {}
+
+Task<Result<void>> DockerRuntime::probe() {
+    if (::geteuid() != 0)
+        co_return fail(
+            ErrorCategory::permanent, "unavailable",
+            "the Docker runtime needs a control plane that runs as root (it hands sockets and directories to other "
+            "uids); use the sandbox runtime");
+    auto version = co_await client_.version();
+    if (!version) co_return std::unexpected(version.error());
+    co_return Result<void>();
+}
+
+Task<Result<std::string>> DockerRuntime::prepare_image(ImageRequest request,
+                                                       std::function<void(std::string)> progress) {
+    return images_.ensure(std::move(request), std::move(progress));
+}
+
+AgentIdentity DockerRuntime::agent_identity(const std::string&) { return {sandbox::kInsideUid, sandbox::kInsideGid}; }
+
+Task<Result<std::string>> DockerRuntime::start(BodySpec spec) {
+    std::string worker_id = spec.worker_id;
+    if (!is_worker_name(worker_id) || spec.installation != options_.installation)
+        co_return fail(ErrorCategory::permanent, "invalid",
+                       fmt::format("worker \"{}\" of installation \"{}\": not a worker of this runtime (\"{}\")",
+                                   worker_id, spec.installation, options_.installation));
+    struct Starting {
+        std::set<std::string>& all;
+        std::string id;
+        ~Starting() { all.erase(id); }
+    } starting{starting_, worker_id};
+    starting_.insert(worker_id);
+    auto started =
+        co_await async::with_timeout(start_unbounded(std::move(spec)), seconds(60), "start worker " + worker_id);
+    if (!started) co_return std::unexpected(in_context(started.error(), "start worker " + worker_id));
+    co_return started;
+}
+
+Task<Result<std::string>> DockerRuntime::start_unbounded(BodySpec spec) {
+    auto image = co_await client_.inspect_image(spec.image);
+    if (!image) co_return std::unexpected(image.error());
+    std::optional<fs::path> agent_mount;
+    if (auto binary = agent_binary(spec.agent_type); binary && image->labels["codegen.agent"] != binary->folder)
+        agent_mount = options_.images.agents / binary->folder;
+    auto written =
+        posix::write_file_atomically(spec.directories.state() / "config.json", json::write(docker_config(spec)), 0600);
+    if (!written) co_return std::unexpected(written.error());
+
+    auto id = co_await create(spec.worker_id, container_spec(spec, agent_mount));
+    if (!id) co_return std::unexpected(id.error());
+    auto started = co_await client_.start_container(*id);
+    if (!started) {
+        Error error = started.error();
+        // An engine that went away may have started it: then it is found and removed by name at the next attempt.
+        if (error.category == ErrorCategory::permanent || error.code == "engine")
+            static_cast<void>(co_await client_.remove_container(*id, true));
+        co_return std::unexpected(std::move(error));
+    }
+    co_return *id;
+}
+
+Task<Result<std::string>> DockerRuntime::create(std::string worker_id, clients::ContainerSpec spec) {
+    auto id = co_await client_.create_container(container_name(worker_id), spec);
+    if (id || id.error().code != "conflict") co_return id;
+    auto removed = co_await remove(worker_id, milliseconds(0));
+    if (!removed) co_return std::unexpected(removed.error());
+    co_return co_await client_.create_container(container_name(worker_id), std::move(spec));
+}
+
+Task<Result<Container>> DockerRuntime::find(std::string worker_id) {
+    auto container = co_await client_.inspect_container(container_name(worker_id));
+    if (!container) co_return std::unexpected(container.error());
+    if (label(*container, kInstallation) != options_.installation)
+        co_return fail(
+            ErrorCategory::permanent, "foreign",
+            fmt::format("container {} belongs to {}: remove it, or give this control plane its own engine",
+                        container->name,
+                        label(*container, kInstallation).empty() ? "somebody else"
+                                                                 : "installation " + label(*container, kInstallation)));
+    co_return container;
+}
+
+Task<Result<void>> DockerRuntime::remove(std::string worker_id, milliseconds grace) {
+    auto container = co_await find(worker_id);
+    if (!container) {
+        if (container.error().code == "not_found") co_return Result<void>();
+        co_return std::unexpected(container.error());
+    }
+    std::string id = container->id;
+    auto removed = co_await remove_container(id, container->running ? grace : milliseconds(0));
+    if (!removed) co_return std::unexpected(in_context(removed.error(), "remove worker " + worker_id));
+    std::error_code ignored;
+    fs::remove(WorkerDirectories{options_.workers / worker_id}.state() / "config.json", ignored);
+    reported_.erase(id);
+    oom_seen_.erase(id);
+    co_return Result<void>();
+}
+
+Task<Result<void>> DockerRuntime::remove_container(std::string id, milliseconds grace) {
+    if (grace.count() > 0) {
+        auto stopped = co_await client_.stop_container(id, std::chrono::ceil<seconds>(grace));
+        if (!stopped && stopped.error().category == ErrorCategory::transient && stopped.error().code != "engine")
+            co_return stopped;
+    }
+    auto deadline = std::chrono::steady_clock::now() + seconds(60);
+    for (;;) {
+        auto removed = co_await client_.remove_container(id, true);
+        if (removed || removed.error().code == "not_found") co_return Result<void>();
+        // 409: a removal is already in progress, ours of before or somebody else's.
+        if (removed.error().code != "conflict" || std::chrono::steady_clock::now() > deadline) co_return removed;
+        co_await async::sleep_for(milliseconds(100));
+    }
+}
+
+Task<Result<std::vector<Body>>> DockerRuntime::list() {
+    auto containers = co_await client_.list_containers({installation_label()});
+    if (!containers) {
+        Error error = containers.error();
+        if (error.category == ErrorCategory::transient) error.code = "unavailable";
+        co_return std::unexpected(std::move(error));
+    }
+    std::vector<Body> bodies;
+    for (const Container& container : *containers)
+        bodies.push_back({label(container, kWorker), container.id, attempt_of(container), container.running});
+    co_return bodies;
+}
+
+Task<void> DockerRuntime::report(std::string id, std::optional<int> seen_exit_code,
+                                 std::function<Task<void>(BodyEnd)> on_end) {
+    auto container = co_await client_.inspect_container(id);
+    if (!container) co_return;  // gone: removed by us, or found missing by the next list
+    if (container->running || reported_.contains(id)) co_return;
+    BodyEnd end{.worker_id = label(*container, kWorker),
+                .body_id = id,
+                .exit_code = seen_exit_code,
+                .out_of_memory = container->out_of_memory || oom_seen_.contains(id)};
+    if (!end.exit_code && container->status != "created") end.exit_code = container->exit_code;
+    reported_.insert(id);
+    co_await on_end(std::move(end));
+}
+
+Task<void> DockerRuntime::report_ended(std::function<Task<void>(BodyEnd)> on_end) {
+    auto containers = co_await client_.list_containers({installation_label()});
+    if (!containers) co_return;
+    for (const Container& container : *containers)
+        if (!container.running && !reported_.contains(container.id) && !starting_.contains(label(container, kWorker)))
+            co_await report(container.id, {}, on_end);
+}
+
+Task<void> DockerRuntime::watch(std::function<Task<void>(BodyEnd)> on_end) {
+    auto on_connected = [this, on_end] { return report_ended(on_end); };
+    auto on_event = [this, on_end](clients::ContainerEvent event) -> Task<void> {
+        if (event.action == "oom") oom_seen_.insert(event.id);
+        std::optional<int> exit_code;
+        if (auto code = event.attributes.find("exitCode"); code != event.attributes.end())
+            exit_code = std::atoi(code->second.c_str());
+        return report(event.id, exit_code, on_end);
+    };
+    milliseconds wait(100);
+    for (bool told = false;;) {
+        reported_.clear();  // a new watcher, or a stream with a gap: everything that stands ended is reported again
+        auto ended = co_await client_.events(installation_label(), {"die", "oom"}, {}, on_connected, on_event);
+        if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) co_return;
+        if (!std::exchange(told, true))
+            log::warning("Docker engine is away: its workers are unknown, not dead",
+                         {{"error", ended.error().message}});
+        co_await async::sleep_for(wait);
+        if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) co_return;
+        wait = std::min(wait * 2, milliseconds(5000));
+        if (co_await client_.ping()) {
+            log::info("Docker engine is back");
+            told = false;
+            wait = milliseconds(100);
+        }
+    }
+}
+
+Task<Result<std::pair<int, std::string>>> DockerRuntime::run_inside(std::string worker_id,
+                                                                    std::vector<std::string> argv,
+                                                                    milliseconds timeout) {
+    auto container = co_await find(worker_id);
+    if (!container) co_return std::unexpected(container.error());
+    clients::ExecRequest request{
+        .argv = std::move(argv),
+        .user = fmt::format("{}:{}", sandbox::kInsideUid, sandbox::kInsideGid),
+        .working_directory = std::string(sandbox::kWorkspaceInside),
+        .environment = {fmt::format("PATH={}:/usr/local/bin:/usr/bin:/bin", sandbox::kProgramsInside),
+                        fmt::format("HOME={}", sandbox::kHomeInside), "USER=agent", "LANG=C.UTF-8", "TMPDIR=/tmp",
+                        fmt::format("CODEGEN_GATEWAY={}", sandbox::kGatewayInside)}};
+    auto exec_id = std::make_shared<std::string>();
+    auto outcome = co_await client_.exec(container->id, std::move(request), timeout, 1u << 20,
+                                         [exec_id](std::string id) { *exec_id = std::move(id); });
+    if (outcome) co_return std::pair(outcome->exit_code, std::move(outcome->output));
+    if (outcome.error().code == "timeout" && !exec_id->empty()) {
+        // The engine cannot end an exec. Its pid is one of this machine when /proc says that it is in this container.
+        auto pid = co_await client_.exec_pid(*exec_id);
+        if (pid && *pid > 1) {
+            std::ifstream file(fmt::format("/proc/{}/cgroup", *pid));
+            std::string groups((std::istreambuf_iterator<char>(file)), {});
+            if (groups.contains(container->id)) ::kill(*pid, SIGKILL);
+        }
+    }
+    co_return std::unexpected(in_context(outcome.error(), "worker " + worker_id));
+}
+
+}  // namespace codegen::worker_manager

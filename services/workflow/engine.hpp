@@ -1,0 +1,91 @@
+// The engineering run as a state machine without I/O, clocks or randomness of its own.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "services/workflow/run.hpp"
+
+namespace codegen::workflow {
+
+// How long each wait may last. Beyond it the run ends (`timeout` while developing, else `infrastructure`).
+struct Timings {
+    std::chrono::milliseconds prepare{std::chrono::minutes(2)};
+    std::chrono::milliseconds create_worker{std::chrono::minutes(30)};  // image builds and waiting for a free slot
+    std::chrono::milliseconds develop_grace{std::chrono::minutes(1)};   // beyond the agent's own time limit
+    std::chrono::milliseconds collect{std::chrono::minutes(10)};
+    // The outcome waits this long for the worker to be gone, then is published; the removal goes on.
+    std::chrono::milliseconds remove_worker{std::chrono::seconds(15)};
+    std::chrono::milliseconds resend{std::chrono::minutes(1)};  // outstanding requests are sent again
+};
+
+// Events. Answers carry the request they answer.
+struct Begin {};
+struct RepositoryReady {
+    std::string request_id;
+    std::string project_name;
+    std::string repository_url;
+};
+struct RepositoryFailed {
+    std::string request_id;
+    std::string error;
+};
+struct WorkerCreated {
+    contracts::CreateWorkerResponse response;
+};
+struct DeveloperFinished {
+    contracts::DeveloperWorkerOutput output;
+};
+struct WorkCollected {
+    contracts::CollectWorkerResponse response;
+};
+struct WorkerDeleted {
+    contracts::DeleteWorkerResponse response;
+};
+struct DeadlinePassed {
+    std::string request_id;  // the fence whose deadline it was
+};
+struct ResendDue {};
+struct CancelAsked {};
+struct ResumeAsked {
+    std::string guidance;
+};
+using Event = std::variant<Begin, RepositoryReady, RepositoryFailed, WorkerCreated, DeveloperFinished, WorkCollected,
+                           WorkerDeleted, DeadlinePassed, ResendDue, CancelAsked, ResumeAsked>;
+
+// Effects, in order. Publish and CallApi go through the outbox; PrepareRepository is answered by RepositoryReady or
+// RepositoryFailed and is safe to repeat.
+struct Publish {
+    std::string stream;
+    std::string message;  // JSON
+};
+struct CallApi {
+    std::string method;
+    std::string target;
+    std::string body;  // JSON
+};
+struct PrepareRepository {
+    std::string request_id;
+};
+using Effect = std::variant<Publish, CallApi, PrepareRepository>;
+
+struct Context {
+    Timestamp now;
+    std::function<std::string()> new_id;
+    Timings timings;
+};
+
+struct Step {
+    Run run;
+    std::vector<Effect> effects;
+    // False: stale, duplicate or not possible here. The run is unchanged; effects may hold a note for people, or the
+    // removal of a worker that came too late.
+    bool accepted = true;
+};
+
+// The next state. A new run starts with `Begin` in Node::prepare with an empty request_id.
+Step step(Run run, const Event& event, const Context& context);
+
+}  // namespace codegen::workflow

@@ -1,0 +1,125 @@
+#include "services/workflow/intake.hpp"
+
+#include <fmt/format.h>
+
+#include "shared/logging/log.hpp"
+
+namespace codegen::workflow {
+namespace {
+
+Seen seen_of(const redis::Delivery& delivery, const std::string& request_id) {
+    return {delivery.entry.stream, delivery.entry.id, delivery.data, request_id, {}, {}};
+}
+
+std::unexpected<Error> wrong(std::string path, std::string message) {
+    return std::unexpected(invalid({{std::move(path), std::move(message)}}));
+}
+
+template <class Response>
+Result<Response> read_as(const std::string& text) {
+    auto parsed = json::parse<Response>(text);
+    if (!parsed) return std::unexpected(invalid(parsed.error()));
+    return std::move(*parsed);
+}
+
+// Create, collect and delete are answered on one stream without a discriminator: what the run waits for decides.
+Result<Event> response_event(const Run& run, const std::string& text) {
+    switch (run.node) {
+        case Node::collect: {
+            auto response = read_as<contracts::CollectWorkerResponse>(text);
+            if (!response) return std::unexpected(response.error());
+            return WorkCollected{std::move(*response)};
+        }
+        case Node::remove_worker: {
+            auto response = read_as<contracts::DeleteWorkerResponse>(text);
+            if (!response) return std::unexpected(response.error());
+            return WorkerDeleted{std::move(*response)};
+        }
+        default: {
+            auto response = read_as<contracts::CreateWorkerResponse>(text);
+            if (!response) return std::unexpected(response.error());
+            return WorkerCreated{std::move(*response)};
+        }
+    }
+}
+
+}  // namespace
+
+Task<Result<contracts::TaskRecord>> Intake::task_of(std::string task_id, std::int64_t user_id) {
+    auto task = co_await api_.get<contracts::TaskRecord>("/api/tasks/" + task_id);
+    if (!task) co_return std::unexpected(in_context(task.error(), "task " + task_id));
+    if (task->user_id && *task->user_id != user_id)
+        co_return fail(
+            ErrorCategory::permanent, "forbidden",
+            fmt::format("user_id: task {} belongs to user {}, not to user {}", task_id, *task->user_id, user_id),
+            "user_id");
+    co_return std::move(*task);
+}
+
+Task<Result<void>> Intake::engineering(contracts::EngineeringMessage message, redis::Delivery) {
+    auto existing = co_await store_.by_task(message.task_id);
+    if (!existing) co_return std::unexpected(existing.error());
+    if (*existing) co_return Result<void>();  // a repeat
+    auto task = co_await task_of(message.task_id, message.user_id);
+    if (!task) co_return std::unexpected(task.error());
+    if (task->type != contracts::TaskType::engineering)
+        co_return wrong("task_id", fmt::format("task {} is a {} task, not an engineering task", task->id,
+                                               json::name_of(task->type)));
+    if (task->project_id != message.project_id)
+        co_return wrong("project_id", fmt::format("task {} belongs to project {}, not to project {}", task->id,
+                                                  task->project_id.value_or("(none)"), message.project_id));
+    if (contracts::is_final(task->status)) co_return Result<void>();
+    co_return co_await runner_.start(std::move(*task), message.request_id, message.correlation_id,
+                                     message.callback_stream, Begin{});
+}
+
+Task<Result<void>> Intake::worker_response(redis::Delivery delivery) {
+    // What every response has; the rest is read once it is known what was asked.
+    auto least = read_as<contracts::CreateWorkerResponse>(delivery.data);
+    if (!least) co_return std::unexpected(least.error());
+    Seen seen = seen_of(delivery, least->request_id);
+    seen.worker_id = least->worker_id;
+    co_return co_await runner_.answer(std::move(seen),
+                                      [text = delivery.data](const Run& run) { return response_event(run, text); });
+}
+
+Task<Result<void>> Intake::developer_output(contracts::DeveloperWorkerOutput output, redis::Delivery delivery) {
+    Seen seen = seen_of(delivery, output.request_id);
+    co_return co_await runner_.answer(std::move(seen), [output](const Run& run) -> Result<Event> {
+        if (run.task_id != output.task_id)
+            return wrong("task_id", fmt::format("request {} belongs to task {}, not to task {}", output.request_id,
+                                                run.task_id, output.task_id));
+        return DeveloperFinished{output};
+    });
+}
+
+Task<Result<void>> Intake::command(contracts::WorkflowCommand command, redis::Delivery delivery) {
+    const bool resume = command.command == contracts::WorkflowCommandKind::resume;
+    if (resume && command.guidance.value_or("").empty())
+        co_return wrong("guidance", "required for resume: what to tell the agent");
+    Event event = resume ? Event(ResumeAsked{*command.guidance}) : Event(CancelAsked{});
+    Seen seen = seen_of(delivery, command.request_id);
+    auto asked = co_await runner_.ask(seen, command.task_id, command.user_id, std::move(event));
+    if (!asked) co_return std::unexpected(asked.error());
+    if (*asked) co_return Result<void>();
+    co_return co_await without_run(std::move(command), std::move(seen));
+}
+
+Task<Result<void>> Intake::without_run(contracts::WorkflowCommand command, Seen seen) {
+    auto task = co_await task_of(command.task_id, command.user_id);
+    if (!task) co_return std::unexpected(task.error());
+    if (contracts::is_final(task->status) || task->type != contracts::TaskType::engineering)
+        co_return co_await store_.record(std::move(seen), false, {}, {}, clock_());
+    if (command.command == contracts::WorkflowCommandKind::cancel)
+        co_return co_await runner_.start(std::move(*task), command.request_id, command.correlation_id, {},
+                                         CancelAsked{});
+    contracts::ProgressEvent note;
+    note.type = contracts::ProgressType::progress;
+    note.request_id = command.request_id;
+    note.task_id = task->id;
+    note.message = "resume is refused: the task does not wait for a person";
+    std::vector<Effect> effects{Publish{contracts::streams::task_progress(task->id), json::write(note)}};
+    co_return co_await store_.record(std::move(seen), false, task->id, std::move(effects), clock_());
+}
+
+}  // namespace codegen::workflow

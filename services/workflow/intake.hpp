@@ -1,0 +1,27 @@
+// What the workflow does with each message it consumes. Idempotent; errors as redis::DeliveryHandler wants them.
+#pragma once
+#include "services/workflow/runner.hpp"
+#include "shared/redis/consumer.hpp"
+
+namespace codegen::workflow {
+
+class Intake {
+  public:
+    Intake(RunStore& store, clients::ApiClient& api, Runner& runner, Clock clock)
+        : store_(store), api_(api), runner_(runner), clock_(std::move(clock)) {}
+
+    Task<Result<void>> engineering(contracts::EngineeringMessage message, redis::Delivery delivery);
+    Task<Result<void>> worker_response(redis::Delivery delivery);
+    Task<Result<void>> developer_output(contracts::DeveloperWorkerOutput output, redis::Delivery delivery);
+    Task<Result<void>> command(contracts::WorkflowCommand command, redis::Delivery delivery);
+
+  private:
+    Task<Result<contracts::TaskRecord>> task_of(std::string task_id, std::int64_t user_id);
+    Task<Result<void>> without_run(contracts::WorkflowCommand command, Seen seen);
+    RunStore& store_;
+    clients::ApiClient& api_;
+    Runner& runner_;
+    Clock clock_;
+};
+
+}  // namespace codegen::workflow

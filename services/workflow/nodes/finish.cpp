@@ -1,0 +1,87 @@
+// The outcome, told to everybody: the task's row first, then progress and the asker's result.
+#include "services/workflow/nodes/node.hpp"
+
+namespace codegen::workflow {
+namespace {
+
+boost::json::object task_result(const Run& run, const Outcome& outcome) {
+    const auto& data = run.data;
+    boost::json::object out;
+    if (outcome.reason) out["reason"] = json::name_of(*outcome.reason);
+    if (data.collected && data.collected->commit_sha) {
+        out["commit_sha"] = *data.collected->commit_sha;
+        out["branch"] = branch_of(run);
+        out["commits"] = data.collected->commits;
+        if (data.collected->files_changed)
+            out["files_changed"] = boost::json::value_from(*data.collected->files_changed);
+    }
+    if (!data.worker_id.empty()) out["worker_id"] = data.worker_id;
+    if (data.claim && data.claim->usage) out["usage"] = json::to_value(*data.claim->usage);
+    if (data.claim && data.claim->verdict) out["summary"] = data.claim->verdict->summary;
+    return out;
+}
+
+contracts::ResultStatus result_status(const Outcome& outcome) {
+    using contracts::ResultStatus;
+    if (outcome.ending == Ending::completed) return ResultStatus::success;
+    switch (outcome.reason.value_or(Reason::infrastructure)) {
+        case Reason::timeout:
+            return ResultStatus::timeout;
+        case Reason::infrastructure:
+        case Reason::no_capacity:
+        case Reason::provider_error:
+            return ResultStatus::error;
+        default:
+            return ResultStatus::failed;
+    }
+}
+
+void answer_asker(Mover& mover, const Outcome& outcome) {
+    const auto& data = mover.run.data;
+    if (!data.callback_stream) return;
+    contracts::EngineeringResult result;
+    result.request_id = data.trigger_request_id;
+    result.status = result_status(outcome);
+    result.error = outcome.error;
+    result.duration_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(mover.context.now - data.started_at).count();
+    if (data.collected && data.collected->commit_sha) {
+        result.commit_sha = data.collected->commit_sha;
+        result.branch = branch_of(mover.run);
+        result.files_changed = data.collected->files_changed;
+    }
+    mover.publish(*data.callback_stream, json::write(result));
+}
+
+std::string sentence(const Run& run, const Outcome& outcome) {
+    if (outcome.ending == Ending::cancelled) return "cancelled";
+    if (outcome.ending == Ending::failed) return "failed";
+    return run.data.collected && run.data.collected->commit_sha
+               ? "commit " + *run.data.collected->commit_sha + " on " + branch_of(run)
+               : "nothing had to be changed";
+}
+
+}  // namespace
+
+void publish_outcome(Mover& mover) {
+    auto& data = mover.run.data;
+    const Outcome outcome = *data.outcome;
+    data.outcome_published = true;
+    boost::json::object fields{{"status", json::name_of(outcome.ending)},
+                               {"result", task_result(mover.run, outcome)},
+                               {"completed_at", format_timestamp(mover.context.now)}};
+    if (outcome.error) fields["error_message"] = *outcome.error;
+    if (data.task_metadata.erase("waiting_for") > 0) fields["task_metadata"] = data.task_metadata;
+    mover.patch_task(std::move(fields));
+    const auto type =
+        outcome.ending == Ending::completed ? contracts::ProgressType::completed : contracts::ProgressType::failed;
+    std::optional<std::string> error;
+    if (outcome.reason) {
+        error = std::string(json::name_of(*outcome.reason));
+        if (outcome.error) *error += ": " + *outcome.error;
+    }
+    mover.progress(type, "finish", sentence(mover.run, outcome), 100, std::move(error));
+    answer_asker(mover, outcome);
+}
+
+}  // namespace codegen::workflow

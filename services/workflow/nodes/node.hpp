@@ -1,0 +1,67 @@
+// What a node of the run is, and what it may do. One file a node.
+#pragma once
+#include <boost/json/object.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "services/workflow/engine.hpp"
+
+namespace codegen::workflow {
+
+// The run being moved, and what comes of it.
+class Mover {
+  public:
+    Mover(Run& moved, std::vector<Effect>& out, const Context& surroundings)
+        : run(moved), effects(out), context(surroundings) {}
+
+    // Enters `next`: fresh fence, its deadline, its request sent.
+    void go(Node next);
+    // The task's one outcome: writes it down and goes to remove the worker, or to the end when there is none.
+    void end(Outcome outcome);
+    void fail(Reason reason, std::string error) { end({Ending::failed, reason, std::move(error)}); }
+
+    void publish(std::string stream, std::string message) {
+        effects.push_back(Publish{std::move(stream), std::move(message)});
+    }
+    void command(std::string message) { publish("worker:commands", std::move(message)); }
+    void patch_task(boost::json::object fields);
+    void progress(contracts::ProgressType type, std::string_view current_step, std::string message, int percent,
+                  std::optional<std::string> error = {});
+
+    Run& run;
+    std::vector<Effect>& effects;
+    const Context& context;
+};
+
+// `request` sends what the node waits for; called on entry and whenever it must be sent again, so it depends on the run
+// alone. `answer` gets only answers to the node's own fence. `limit` absent: waits without a deadline.
+struct NodeDefinition {
+    Node node;
+    std::optional<std::chrono::milliseconds> (*limit)(const Run&, const Timings&);
+    void (*enter)(Mover&);
+    void (*request)(Mover&);
+    void (*answer)(Mover&, const Event&);
+    void (*overdue)(Mover&);
+};
+
+extern const NodeDefinition kPrepare;
+extern const NodeDefinition kCreateWorker;
+extern const NodeDefinition kDevelop;
+extern const NodeDefinition kBlocked;
+extern const NodeDefinition kCollect;
+extern const NodeDefinition kRemoveWorker;
+extern const NodeDefinition kDone;
+const NodeDefinition& definition(Node node);
+
+// finish.cpp: the outcome as the task's row, progress and the asker's result. Once.
+void publish_outcome(Mover& mover);
+// execution.cpp: the row of the developer request that ended, once. `gateway`: the worker's counts, when known.
+void post_execution(Mover& mover, std::optional<boost::json::object> gateway);
+
+// A setting of task_metadata; absent when missing or null.
+std::optional<std::string> text_setting(const Run& run, std::string_view name);
+int timeout_seconds(const Run& run);
+
+}  // namespace codegen::workflow

@@ -1,0 +1,35 @@
+// Makes sure that the project has a repository.
+#include "services/workflow/nodes/node.hpp"
+
+namespace codegen::workflow {
+namespace {
+
+void enter(Mover& mover) {
+    mover.progress(contracts::ProgressType::progress, "prepare", "preparing the repository", 5);
+}
+
+void request(Mover& mover) { mover.effects.push_back(PrepareRepository{mover.run.request_id}); }
+
+void answer(Mover& mover, const Event& event) {
+    if (const auto* ready = std::get_if<RepositoryReady>(&event)) {
+        mover.run.data.project_name = ready->project_name;
+        mover.run.data.repository_url = ready->repository_url;
+        mover.go(Node::create_worker);
+    } else if (const auto* failed = std::get_if<RepositoryFailed>(&event)) {
+        mover.fail(Reason::infrastructure, "prepare the repository: " + failed->error);
+    }
+}
+
+void overdue(Mover& mover) { mover.fail(Reason::infrastructure, "the repository could not be prepared in time"); }
+
+}  // namespace
+
+const NodeDefinition kPrepare{
+    Node::prepare,
+    [](const Run&, const Timings& timings) -> std::optional<std::chrono::milliseconds> { return timings.prepare; },
+    enter,
+    request,
+    answer,
+    overdue};
+
+}  // namespace codegen::workflow

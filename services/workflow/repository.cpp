@@ -1,0 +1,70 @@
+#include "services/workflow/repository.hpp"
+
+#include <fmt/format.h>
+
+#include <system_error>
+
+#include "shared/base/ids.hpp"
+#include "shared/base/timestamp.hpp"
+#include "shared/posix/file.hpp"
+#include "shared/process/process.hpp"
+
+namespace codegen::workflow {
+namespace {
+
+constexpr std::string_view kCommitter = "Codegen Orchestrator <orchestrator@codegen.invalid>";
+
+Task<Result<void>> git(std::filesystem::path repository, std::vector<std::string> arguments, std::string input) {
+    process::Spec spec;
+    spec.argv = {"git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsync=all"};
+    spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
+    spec.environment = process::minimal_environment();
+    spec.environment["GIT_CONFIG_NOSYSTEM"] = "1";
+    spec.environment["GIT_CONFIG_GLOBAL"] = "/dev/null";
+    spec.environment["GIT_DIR"] = repository.string();
+    spec.input = std::move(input);
+    const std::string step = "git " + arguments.front();
+    auto outcome = co_await process::run(std::move(spec));
+    if (!outcome) co_return std::unexpected(in_context(outcome.error(), step));
+    if (!outcome->ok())
+        co_return fail(ErrorCategory::transient, "git",
+                       fmt::format("{} in {}: {}", step, repository.string(), outcome->describe()));
+    co_return Result<void>();
+}
+
+// One commit with one file, as `git fast-import` reads it.
+std::string initial_commit(std::string_view project_name) {
+    const std::string readme = fmt::format("# {}\n", project_name);
+    const std::string message = "Initial commit\n";
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(system_now().time_since_epoch()).count();
+    return fmt::format(
+        "commit refs/heads/main\nauthor {0} {1} +0000\ncommitter {0} {1} +0000\ndata {2}\n{3}\n"
+        "M 100644 inline README.md\ndata {4}\n{5}\ndone\n",
+        kCommitter, now, message.size(), message, readme.size(), readme);
+}
+
+}  // namespace
+
+Task<Result<std::filesystem::path>> make_repository(std::filesystem::path directory, std::string project_id,
+                                                    std::string project_name) {
+    std::error_code ignored;
+    const auto path = std::filesystem::absolute(directory / (project_id + ".git"));
+    if (std::filesystem::exists(path / "HEAD", ignored)) co_return path;
+    if (auto made = posix::make_directory(directory, 0700); !made) co_return std::unexpected(made.error());
+
+    const auto temporary = std::filesystem::absolute(directory / fmt::format(".{}.{}", project_id, random_token(6)));
+    auto made = co_await git(temporary, {"init", "--quiet", "--bare", "--template=", "--initial-branch=main"}, "");
+    if (made) made = co_await git(temporary, {"fast-import", "--quiet", "--done"}, initial_commit(project_name));
+    if (made) {
+        std::error_code error;
+        std::filesystem::rename(temporary, path, error);
+        if (error && !std::filesystem::exists(path / "HEAD", ignored))
+            made =
+                fail(ErrorCategory::permanent, "io", fmt::format("rename to {}: {}", path.string(), error.message()));
+    }
+    std::filesystem::remove_all(temporary, ignored);  // what the rename did not take away
+    if (!made) co_return std::unexpected(made.error());
+    co_return path;
+}
+
+}  // namespace codegen::workflow

@@ -1,0 +1,30 @@
+// Time for the workflow: lost queue entries, passed deadlines, requests that may have been lost.
+#pragma once
+#include "services/workflow/runner.hpp"
+
+namespace codegen::workflow {
+
+struct SweeperOptions {
+    std::chrono::milliseconds interval{2000};
+    std::chrono::milliseconds queued_for{10000};  // a task queued this long without a run lost its queue entry
+    std::chrono::hours keep_seen{24 * 7};         // handled messages are kept as evidence
+    Clock clock = system_now;
+};
+
+class Sweeper {
+  public:
+    Sweeper(RunStore& store, clients::ApiClient& api, Runner& runner, SweeperOptions options)
+        : store_(store), api_(api), runner_(runner), options_(std::move(options)) {}
+    Task<void> run();  // until cancelled; errors are logged and tried again the next time
+    // Passed deadlines and requests to send again; what run() does first, for those who cannot wait for it.
+    Task<Result<void>> remind_due();
+
+  private:
+    Task<Result<void>> start_forgotten();
+    RunStore& store_;
+    clients::ApiClient& api_;
+    Runner& runner_;
+    SweeperOptions options_;
+};
+
+}  // namespace codegen::workflow

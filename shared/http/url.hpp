@@ -1,0 +1,24 @@
+// URLs and percent coding. No I/O.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "shared/base/result.hpp"
+
+namespace codegen::http {
+
+// http://host[:port][/base], https://..., http+unix:///path/to.sock (the whole rest is the socket's path).
+struct Url {
+    enum class Scheme { http, https, unix_socket } scheme = Scheme::http;
+    std::string host;  // without brackets
+    std::uint16_t port = 0;
+    std::string path;  // base path without trailing slash, or the socket's path
+};
+Result<Url> parse_url(std::string_view text);
+std::string percent_encode(std::string_view text);  // for one path segment or query value
+// nullopt: a '%' without two hex digits, or an encoded NUL.
+std::optional<std::string> percent_decode(std::string_view text);
+
+}  // namespace codegen::http
