@@ -135,9 +135,10 @@ Result<void> run_control_plane(const Configuration& configuration, const Configu
     Process process(io, configuration, std::move(*state), std::move(options));
     std::optional<Result<void>> outcome;
     async::Scope main(io.get_executor());
-    main.spawn("main", [](Process* running, std::optional<Result<void>>* out) -> Task<void> {
+    main.spawn("main", [](Process* running, asio::io_context* loop, std::optional<Result<void>>* out) -> Task<void> {
         out->emplace(co_await running->run());
-    }(&process, &outcome));
+        loop->stop();  // connections that the roles' objects still hold would keep it running
+    }(&process, &io, &outcome));
     io.run();
     return outcome ? std::move(*outcome) : fail(ErrorCategory::fatal, "internal", "the main task did not end");
 }

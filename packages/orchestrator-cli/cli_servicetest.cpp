@@ -260,8 +260,10 @@ TEST_F(CliTest, no_control_plane) {
 TEST_F(CliTest, a_restart_of_the_api_is_waited_out) {
     run(io_, server_->stop(100ms));
     {
-        std::ofstream stale(directory_ / "api.sock");
-    }  // what a killed server leaves behind
+        // What a killed server leaves behind: a socket that nobody listens on.
+        asio::local::stream_protocol::acceptor stale(
+            io_, asio::local::stream_protocol::endpoint((directory_ / "api.sock").string()));
+    }
     std::optional<Ran> ran;
     async::Scope scope(io_.get_executor());
     scope.spawn("list", [](Task<Ran> task, std::optional<Ran>* out) -> Task<void> {

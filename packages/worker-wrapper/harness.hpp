@@ -55,6 +55,7 @@ class TestWorker {
     ~TestWorker();
 
     contracts::WrapperConfig config;  // change it before start()
+    void as_ordinary_user();          // sandbox, before start(): the wrapper has the agent's uid and owns everything
     void start();
     void signal(int number);
     // Its end; the exit code as a shell shows it.
@@ -88,6 +89,7 @@ class TestWorker {
 
   private:
     pid_t pid_ = -1;
+    bool ordinary_user_ = false;
     std::string container_;
 };
 

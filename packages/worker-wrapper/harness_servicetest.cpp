@@ -175,6 +175,12 @@ TestWorker::~TestWorker() {
     wait_until([&] { return processes_with(path("workspace")) == 0; });
 }
 
+void TestWorker::as_ordinary_user() {
+    ordinary_user_ = true;
+    const std::string owner = std::to_string(config.agent_uid);
+    shell("cd " + directory_.path().string() + " && chown -R " + owner + ":" + owner + " gateway state");
+}
+
 void TestWorker::start() {
     std::ofstream(path("state/config.json")) << json::write(config);
     ::chmod(path("state/config.json").c_str(), 0600);
@@ -185,6 +191,11 @@ void TestWorker::start() {
         spec.environment = {{"WRAPPER_CONFIG", path("state/config.json")}};
         spec.errors = log_fd.get();
         spec.die_with_parent = true;
+        if (ordinary_user_) {
+            const auto uid = static_cast<uid_t>(config.agent_uid);
+            spec.identity = Identity{uid, uid};
+            shell("chown " + std::to_string(uid) + " " + path("state/config.json"));
+        }
         auto pid = spawn(spec);
         ASSERT_TRUE(pid) << pid.error().message;
         pid_ = *pid;

@@ -394,6 +394,39 @@ TEST(DockerWorker, OverItsMemoryLimit) {
     EXPECT_THAT(*output.error, HasSubstr("64 MiB"));
 }
 
+TEST(SandboxWorker, OverItsMemoryLimit) {
+    const bool version1 = std::filesystem::exists("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    const std::string group =
+        std::string("/sys/fs/cgroup/") + (version1 ? "memory/" : "") + "codegen-wrapper-test-" + random_token(6);
+    ASSERT_TRUE(std::filesystem::create_directory(group)) << group << ": this test needs a writable memory cgroup";
+    std::ofstream(group + (version1 ? "/memory.limit_in_bytes" : "/memory.max")) << (64 << 20);
+    {
+        TestWorker worker(Form::sandbox, "exec tail /dev/zero");
+        worker.config.memory_limit = 64 << 20;
+        worker.config.sandbox->cgroups = {group};
+        worker.start();
+        worker.send("r1");
+        const auto output = worker.expect_result("r1");
+        EXPECT_EQ(output.reason, FailureReason::out_of_memory) << output.error.value_or("");
+        EXPECT_THAT(output.error.value_or(""), HasSubstr("64 MiB"));
+    }
+    EXPECT_TRUE(wait_until([&] { return ::rmdir(group.c_str()) == 0; }));
+}
+
+// `make run` of a person without root: everything is theirs, the sandbox gives the walls.
+TEST(SandboxWorker, AsAnOrdinaryUser) {
+    TestWorker worker(Form::sandbox, std::string("id -u > who; echo x > f; git add f; git commit -qm x; ") + kSuccess);
+    worker.as_ordinary_user();
+    worker.start();
+    worker.send("r1");
+    const auto output = worker.expect_result("r1");
+    EXPECT_EQ(output.status, ResultStatus::success) << output.error.value_or("");
+    EXPECT_TRUE(output.commit_sha);
+    EXPECT_EQ(contents(worker.path("workspace/who")), std::to_string(worker.config.agent_uid) + "\n");
+    worker.signal(SIGTERM);
+    EXPECT_EQ(worker.wait(), 0);
+}
+
 TEST(DockerWorker, AForkBombAtThePidsLimitDies) {
     TestWorker worker(Form::docker, "bomb() { bomb | bomb & }; bomb; sleep 100");
     worker.start();

@@ -232,6 +232,11 @@ TEST(RequestParser, RefusesWhatIsAmbiguousOrTooLarge) {
         "malformed");
 }
 
+TEST(RequestParser, ReadsAnEmptyChunkedBodyInAnyPieces) {
+    const std::string bytes = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nT: x\r\n\r\n";
+    for (std::size_t step = 1; step < 8; ++step) EXPECT_TRUE(parse(bytes, step).done) << step;
+}
+
 TEST(RequestParser, KnowsConnectAndHttp10) {
     const auto parsed = parse("CONNECT host.example:443 HTTP/1.1\r\nHost: host.example:443\r\n\r\n");
     ASSERT_TRUE(parsed.done) << parsed.error;

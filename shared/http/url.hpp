@@ -18,7 +18,7 @@ struct Url {
 };
 Result<Url> parse_url(std::string_view text);
 std::string percent_encode(std::string_view text);  // for one path segment or query value
-// nullopt: a '%' without two hex digits, or an encoded NUL.
+// nullopt: a '%' without two hex digits, or a NUL in any form.
 std::optional<std::string> percent_decode(std::string_view text);
 
 }  // namespace codegen::http

@@ -97,7 +97,15 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
 };
 
 Task<void> Client::Impl::run(std::shared_ptr<Impl> self) {
-    // `self` keeps this alive; close() ends the loop.
+    // `self` keeps this alive; close() ends the loop. When the io_context goes before that, this frame goes with it,
+    // and takes along the callers that wait in the queues (their frames hold this client: a cycle).
+    const struct Forget {
+        Impl& impl;
+        ~Forget() {
+            const auto unsent = std::exchange(impl.waiting, {});
+            const auto unanswered = std::exchange(impl.sent, {});
+        }
+    } forget{*this};
     milliseconds wait = kFirstWait;
     while (!self->closed) {
         const auto attempt = make_wire(executor, address);

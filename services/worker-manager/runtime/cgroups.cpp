@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <charconv>
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -155,8 +155,10 @@ fs::path Cgroups::group(const CgroupBase& base, const std::string& worker_id) co
 }
 
 std::vector<std::string> Cgroups::create(const std::string& worker_id, const WorkerLimits& limits) {
-    kill_all(worker_id);
-    remove(worker_id);
+    std::vector<std::string> old;
+    for (const CgroupBase& base : bases_) old.push_back(group(base, worker_id).string());
+    kill_all(old);
+    remove(old);
     std::vector<std::string> made;
     for (const CgroupBase& base : bases_) {
         fs::path directory = group(base, worker_id);
@@ -177,40 +179,33 @@ std::vector<std::string> Cgroups::create(const std::string& worker_id, const Wor
     return made;
 }
 
-bool Cgroups::out_of_memory(const std::string& worker_id) const {
-    for (const CgroupBase& base : bases_) {
-        fs::path directory = group(base, worker_id);
-        if (base.kind == CgroupBase::Kind::memory &&
-            count_of(read_all(directory / "memory.oom_control"), "oom_kill") > 0)
-            return true;
-        if (base.kind == CgroupBase::Kind::unified && count_of(read_all(directory / "memory.events"), "oom_kill") > 0)
-            return true;
-    }
-    return false;
+bool Cgroups::out_of_memory(const std::vector<std::string>& groups) {
+    return std::ranges::any_of(groups, [](const fs::path& group) {
+        return count_of(read_all(group / "memory.oom_control"), "oom_kill") > 0 ||
+               count_of(read_all(group / "memory.events"), "oom_kill") > 0;
+    });
 }
 
-bool Cgroups::kill_all(const std::string& worker_id) const {
+bool Cgroups::kill_all(const std::vector<std::string>& groups) {
     bool left = false;
-    for (const CgroupBase& base : bases_) {
-        fs::path directory = group(base, worker_id);
+    for (const fs::path group : groups) {
         // A pid read from cgroup.procs could in theory be reused before the signal; the group is ours alone, and its
         // members are read again each time.
         for (int round = 0; round < 100; ++round) {
-            std::vector<int> pids = processes(directory);
+            std::vector<int> pids = processes(group);
             if (pids.empty()) break;
             for (int pid : pids) ::kill(pid, SIGKILL);
         }
-        left = left || !processes(directory).empty();
+        left = left || !processes(group).empty();
     }
     return !left;
 }
 
-void Cgroups::remove(const std::string& worker_id) {
-    for (const CgroupBase& base : bases_) {
-        fs::path directory = group(base, worker_id);
-        ::rmdir(directory.c_str());
-        ::rmdir(directory.parent_path().c_str());  // when this was the installation's last worker
-        ::rmdir(directory.parent_path().parent_path().c_str());
+void Cgroups::remove(const std::vector<std::string>& groups) {
+    for (const fs::path group : groups) {
+        ::rmdir(group.c_str());
+        ::rmdir(group.parent_path().c_str());  // when this was the installation's last worker
+        ::rmdir(group.parent_path().parent_path().c_str());
     }
 }
 

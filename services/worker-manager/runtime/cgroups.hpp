@@ -28,10 +28,13 @@ class Cgroups {
 
     // Makes the worker's groups with their limits, empty of processes. The directories that were made.
     std::vector<std::string> create(const std::string& worker_id, const WorkerLimits& limits);
-    bool out_of_memory(const std::string& worker_id) const;  // a process of the group was killed for memory
+
+    // The rest works on directories that create() made, maybe in an earlier process: our own cgroup, and with it where
+    // new groups go, can be another one after a restart.
+    static bool out_of_memory(const std::vector<std::string>& groups);  // a process was killed for memory
     // SIGKILL to every process in the groups, again until none is left. True: none left.
-    bool kill_all(const std::string& worker_id) const;
-    void remove(const std::string& worker_id);  // of an empty group; missing is fine
+    static bool kill_all(const std::vector<std::string>& groups);
+    static void remove(const std::vector<std::string>& groups);  // of empty groups; missing is fine
 
   private:
     std::filesystem::path group(const CgroupBase& base, const std::string& worker_id) const;

@@ -113,6 +113,14 @@ Result<void> write_body_files(const BodySpec& spec, const contracts::WrapperConf
     return {};
 }
 
+std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories) {
+    auto text = posix::read_file(directories.state() / "config.json", 4u << 20);
+    if (!text) return {};
+    auto config = json::parse<contracts::WrapperConfig>(*text);
+    if (!config || !config->sandbox) return {};
+    return config->sandbox->cgroups;
+}
+
 std::vector<contracts::ReadOnlyMount> account_mounts(const WorkerDirectories& directories) {
     std::vector<contracts::ReadOnlyMount> mounts;
     for (const char* name : {"passwd", "group", "hosts"})

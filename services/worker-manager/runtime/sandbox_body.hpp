@@ -40,6 +40,8 @@ contracts::WrapperConfig sandbox_config(const BodySpec& spec, const SandboxTools
 // Writes passwd, group and hosts of the inside (<root>/etc, readable by the agent), state/seccomp.bpf and
 // state/config.json.
 Result<void> write_body_files(const BodySpec& spec, const contracts::WrapperConfig& config);
+// The cgroups that an earlier start, maybe of another process, gave this body: from its config.json.
+std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories);
 // The passwd, group and hosts of write_body_files for a command beside the agent (the wrapper makes the agent's own).
 std::vector<contracts::ReadOnlyMount> account_mounts(const WorkerDirectories& directories);
 

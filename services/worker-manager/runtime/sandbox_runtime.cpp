@@ -226,7 +226,7 @@ Task<Result<std::string>> SandboxRuntime::start(BodySpec spec) {
     child.die_with_parent = false;
     auto started = process::start(executor_, std::move(child), spec.directories.state() / "wrapper.log");
     if (!started) {
-        cgroups_.remove(spec.worker_id);
+        Cgroups::remove(tools.cgroups);
         co_return std::unexpected(in_context(started.error(), "start worker " + spec.worker_id));
     }
     std::shared_ptr<process::Child> wrapper = std::move(*started);
@@ -264,7 +264,7 @@ Task<void> SandboxRuntime::wait_for_end(std::string worker_id, PidFile file, std
     }
     supervised_.erase(id);
     if (runs(file.pid, file.start_time)) co_return;  // cancelled
-    end.out_of_memory = cgroups_.out_of_memory(worker_id);
+    end.out_of_memory = Cgroups::out_of_memory(recorded_cgroups(directories(worker_id)));
     report(std::move(end));
 }
 
@@ -335,13 +335,13 @@ Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds gr
     if (file && file->installation != options_.installation)
         co_return fail(ErrorCategory::permanent, "conflict",
                        fmt::format("worker {} belongs to installation {}", worker_id, file->installation));
+    const std::vector<std::string> cgroups = recorded_cgroups(host);
     if (file) co_await end_processes(*file, grace);
-    for (int round = 0; !cgroups_.kill_all(worker_id) && round < 500; ++round)
-        co_await async::sleep_for(milliseconds(2));
-    if ((file && runs(file->pid, file->start_time)) || !cgroups_.kill_all(worker_id))
+    for (int round = 0; !Cgroups::kill_all(cgroups) && round < 500; ++round) co_await async::sleep_for(milliseconds(2));
+    if ((file && runs(file->pid, file->start_time)) || !Cgroups::kill_all(cgroups))
         co_return fail(ErrorCategory::transient, "timeout",
                        fmt::format("worker {}: its processes do not end; they hang in the kernel", worker_id));
-    cgroups_.remove(worker_id);
+    Cgroups::remove(cgroups);
     std::error_code ignored;
     fs::remove_all(host.root / "etc", ignored);
     fs::remove(host.state() / "seccomp.bpf", ignored);

@@ -35,10 +35,12 @@ class ManagerFixture : public ::testing::Test {
         ASSERT_TRUE(ready) << ready.error().message;
         admin_token_ = posix::read_file(state() / "admin.token", 1000).value();
         service_token_ = posix::read_file(state() / "service.token", 1000).value();
-        api_server_ = std::make_unique<http::Server>(io_.get_executor(), api_service_->handler(), api_service_->server_options());
+        api_server_ =
+            std::make_unique<http::Server>(io_.get_executor(), api_service_->handler(), api_service_->server_options());
         auto listening = api_server_->listen_unix(state() / "api.sock", 0600);
         ASSERT_TRUE(listening) << listening.error().message;
-        admin_ = std::make_unique<clients::ApiClient>(clients::ApiClient::make(io_.get_executor(), api_url(), admin_token_).value());
+        admin_ = std::make_unique<clients::ApiClient>(
+            clients::ApiClient::make(io_.get_executor(), api_url(), admin_token_).value());
     }
     void TearDown() override {
         if (api_server_) run(api_server_->stop(std::chrono::milliseconds(0)));
@@ -96,13 +98,16 @@ class ManagerFixture : public ::testing::Test {
     }
     // A project of user 1 and a task in it.
     std::string make_project(const std::string& name = "demo") {
-        auto body = run(admin_->call("POST", "/api/projects", boost::json::serialize(boost::json::object{{"name", name}})));
+        auto body =
+            run(admin_->call("POST", "/api/projects", boost::json::serialize(boost::json::object{{"name", name}})));
         EXPECT_TRUE(body) << body.error().message;
         return std::string(boost::json::parse(*body).at("id").as_string());
     }
     std::string make_task(const std::string& project_id) {
-        auto body = run(admin_->call("POST", "/api/tasks",
-                                     boost::json::serialize(boost::json::object{{"project_id", project_id}, {"type", "engineering"}, {"spec", "x"}, {"user_id", 1}})));
+        auto body =
+            run(admin_->call("POST", "/api/tasks",
+                             boost::json::serialize(boost::json::object{
+                                 {"project_id", project_id}, {"type", "engineering"}, {"spec", "x"}, {"user_id", 1}})));
         EXPECT_TRUE(body) << body.error().message;
         return std::string(boost::json::parse(*body).at("id").as_string());
     }

@@ -80,7 +80,7 @@ void answer(Mover& mover, const Event& event) {
     mover.run.data.worker_exists = false;
     const auto& error = created->response.error;
     mover.fail(reason_of_refusal(error),
-               "create worker " + mover.run.data.worker_id + ": " + error.value_or("refused without a reason"));
+               error.value_or("create worker " + mover.run.data.worker_id + ": refused without a reason"));
 }
 
 void overdue(Mover& mover) {

@@ -58,7 +58,9 @@ std::vector<std::string> text_list(const json::value* value) {
 
 Image image_of(const json::value& value) {
     const json::value* labels = find(value, {"Labels"});
+    std::string parent = text_at(value, {"ParentId"});  // of a list
     return {.id = text_at(value, {"Id"}),
+            .parent = parent.empty() ? text_at(value, {"Parent"}) : parent,
             .tags = text_list(find(value, {"RepoTags"})),
             .repo_digests = text_list(find(value, {"RepoDigests"})),
             .labels = text_map(labels ? labels : find(value, {"Config", "Labels"})),
@@ -132,13 +134,27 @@ Task<Result<Image>> DockerClient::inspect_image(std::string reference) {
     co_return image_of(*answer);
 }
 
+namespace {
+
+std::vector<Image> images_of(const json::value& answer) {
+    std::vector<Image> images;
+    if (answer.is_array())
+        for (const json::value& image : answer.get_array()) images.push_back(image_of(image));
+    return images;
+}
+
+}  // namespace
+
 Task<Result<std::vector<Image>>> DockerClient::list_images(std::string label) {
     auto answer = co_await call_json("GET", "/images/json?" + filters({{"label", json::array{json::string(label)}}}));
     if (!answer) co_return std::unexpected(answer.error());
-    std::vector<Image> images;
-    if (answer->is_array())
-        for (const json::value& image : answer->get_array()) images.push_back(image_of(image));
-    co_return images;
+    co_return images_of(*answer);
+}
+
+Task<Result<std::vector<Image>>> DockerClient::list_all_images() {
+    auto answer = co_await call_json("GET", "/images/json?all=1");
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return images_of(*answer);
 }
 
 Task<Result<void>> DockerClient::tag_image(std::string reference, std::string repository, std::string tag) {

@@ -28,6 +28,7 @@ struct EngineVersion {
 
 struct Image {
     std::string id;                         // "sha256:..."
+    std::string parent;                     // "" for imported and pulled images
     std::vector<std::string> tags;          // "worker:ab12"
     std::vector<std::string> repo_digests;  // "debian@sha256:..."; empty for images that were built or imported here
     std::map<std::string, std::string> labels;
@@ -87,6 +88,7 @@ class DockerClient {
 
     Task<Result<Image>> inspect_image(std::string reference);
     Task<Result<std::vector<Image>>> list_images(std::string label);  // "name" or "name=value"
+    Task<Result<std::vector<Image>>> list_all_images();               // also untagged and intermediate ones
     Task<Result<void>> tag_image(std::string reference, std::string repository, std::string tag);
     Task<Result<void>> remove_image(std::string reference, bool force);
     // The long ones: `limit` is for the whole; they return the image id ("" for pull). Lines for people.

@@ -104,7 +104,7 @@ void ProgressLog::line(std::string whole) {
     if (whole.starts_with("Step ")) {
         step_ = whole.substr(5);
         last_line_.clear();
-    } else if (!whole.starts_with(" ---> ")) {
+    } else if (!whole.starts_with(" ---> ") && !whole.starts_with("Removing intermediate container ")) {
         last_line_ = whole;
     }
     if (on_line_) on_line_(std::move(whole));

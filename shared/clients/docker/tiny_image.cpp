@@ -76,10 +76,28 @@ TinyImage::TinyImage(const std::map<std::string, std::string>& scripts) : tag_("
                                      std::chrono::seconds(60)));
 }
 
+namespace {
+
+// A failed build leaves its finished steps behind, as images without a name whose parents lead here.
+Task<void> remove_with_children(DockerClient client, std::string tag) {
+    auto image = co_await client.inspect_image(tag);
+    auto all = co_await client.list_all_images();
+    static_cast<void>(co_await client.remove_image(tag, true));
+    if (!image || !all) co_return;
+    std::vector<std::string> family{image->id};
+    for (std::size_t i = 0; i < family.size(); ++i)
+        for (const Image& child : *all)
+            if (child.parent == family[i]) family.push_back(child.id);
+    for (auto id = family.rbegin(); id != family.rend(); ++id)
+        static_cast<void>(co_await client.remove_image(*id, true));
+}
+
+}  // namespace
+
 TinyImage::~TinyImage() {
     asio::io_context io;
     auto client = DockerClient::make(io.get_executor()).value();
-    asio::co_spawn(io, client.remove_image(tag_, true), [](std::exception_ptr, Result<void>) {});
+    asio::co_spawn(io, remove_with_children(std::move(client), tag_), [](std::exception_ptr) {});
     io.run();
 }
 
