@@ -50,5 +50,5 @@ control_plane_start() {
 control_plane_stop() {
     kill "$control_plane_pid" 2>/dev/null || return 0
     wait "$control_plane_pid" 2>/dev/null || true
-    echo "==> the control plane is stopped" >&2
+    echo "==> the control plane is stopped"
 }

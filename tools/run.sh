@@ -89,5 +89,10 @@ fi
 echo "==> the task's record"
 "$orchestrator" --text engineering status "$task"
 echo "==> the repository: git clone --branch task/$task $repository"
+# The last three lines are for programs.
+if [ "$control_plane_started" = yes ]; then
+    trap - EXIT
+    control_plane_stop
+fi
 printf 'task: %s %s\ncommit: %s\nrepository: %s\n' "$task" "$status" "$commit" "$repository"
 [ "$status" = completed ] || exit $((waited == 0 ? 1 : waited))

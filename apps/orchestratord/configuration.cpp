@@ -38,7 +38,6 @@ constexpr std::array kSettings{
     Setting{integer, "WORKER_PIDS_LIMIT", "", "512", "processes and threads of a worker", ""},
     Setting{text, "WORKER_NETWORK", "", "none", "a Docker network for workers instead of none; the gateway stays", ""},
     Setting{text, "WORKER_BASE_IMAGE", "", "", "base of built worker images; default debian:bookworm-slim, or, where that cannot be pulled, one made from Debian packages", ""},
-    Setting{choice, "DOCKER_CAPABILITY", "", "off", "socket: the capability docker mounts the host's engine socket, which is root on the host", "off|socket"},
     Setting{integer, "SANDBOX_UID_BASE", "", "200000", "first host uid of sandboxed agents when this runs as root", ""},
     Setting{size, "BUNDLE_LIMIT", "", "100m", "largest bundle of commits that leaves a worker", ""},
     Setting{size, "UNPACKED_LIMIT", "", "150m", "most that the objects of those commits may unpack to", ""},

@@ -205,7 +205,6 @@ struct Roles::Impl {
         o.limits.processes = configuration.integer("WORKER_PIDS_LIMIT");
         o.limit_caps.memory_bytes = configuration.bytes("WORKER_MEMORY_CAP");
         o.limit_caps.cpus = configuration.number("WORKER_CPU_LIMIT");
-        o.allow_docker_capability = configuration.text("DOCKER_CAPABILITY") == "socket";
         o.network = configuration.text("WORKER_NETWORK");
         o.egress_allow = split(configuration.text("EGRESS_ALLOW"));
         o.providers = {worker_manager::anthropic_provider(configuration.text("ANTHROPIC_BASE_URL"),

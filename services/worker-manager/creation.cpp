@@ -81,10 +81,9 @@ Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const
     if (auto user = user_id_of(command); !user) return std::unexpected(user.error());
     if (const auto task = from_context(command, "task_id"); task && !is_uuid(*task))
         return bad("context.task_id", fmt::format("\"{}\" is not a UUID", *task));
-    if (std::ranges::find(config.capabilities, contracts::Capability::docker) != config.capabilities.end() &&
-        !options_.allow_docker_capability)
+    if (std::ranges::find(config.capabilities, contracts::Capability::docker) != config.capabilities.end())
         return bad("config.capabilities",
-                   "\"docker\" is not allowed here; an operator may allow it (WORKER_ALLOW_DOCKER)");
+                   "\"docker\" is refused: the host's engine in an agent's hands is root on the host; leave it out");
     if (config.auth_mode == contracts::AuthMode::host_session)
         return bad("config.auth_mode", "\"host_session\" is not allowed here; leave it out, the gateway holds the key");
     if (const auto network = config.network.value_or(options_.network);

@@ -30,7 +30,6 @@ struct Options {
     WorkerLimits limits;                                        // defaults of a worker
     std::map<contracts::AgentType, std::int64_t> agent_memory;  // bytes; over limits.memory_bytes
     LimitCaps limit_caps;
-    bool allow_docker_capability = false;
     std::string network = "none";               // WORKER_NETWORK: what a worker without `network` gets
     std::vector<std::string> allowed_networks;  // what else a configuration may name
 

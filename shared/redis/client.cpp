@@ -84,6 +84,7 @@ struct Client::Impl : std::enable_shared_from_this<Impl> {
     std::string sending;
     int greetings = 0;  // replies to the greeting that are still to come
     bool ready = false;
+    bool was_ready = false;  // this connection, before it was lost
     bool writing = false;
     bool closed = false;
     bool told_loss = false;  // logged once a loss, not once an attempt
@@ -116,6 +117,7 @@ Task<void> Client::Impl::run(std::shared_ptr<Impl> self) {
         if (opened) {
             wire = attempt;
             reader = ReplyReader();
+            was_ready = false;
             down.expires_at(SteadyTime::max());
             greet();
             read_more();
@@ -129,8 +131,7 @@ Task<void> Client::Impl::run(std::shared_ptr<Impl> self) {
             });
             co_await down.async_wait(async::use_tuple);
             hung.cancel();
-            if (ready) wait = kFirstWait;
-            ready = false;
+            if (was_ready) wait = kFirstWait;
         } else {
             last_loss = std::move(opened.error());
         }
@@ -180,7 +181,7 @@ void Client::Impl::greeted(const Reply& reply) {
 }
 
 void Client::Impl::become_ready() {
-    ready = true;
+    ready = was_ready = true;
     if (told_loss) log::info("Redis is reachable again", {{"address", describe(address)}});
     told_loss = false;
     if (options.on_connected) options.on_connected();
@@ -191,7 +192,7 @@ void Client::Impl::drop(Error why) {
     if (!wire) return;
     wire->close();
     wire.reset();
-    writing = false;
+    ready = writing = false;
     last_loss = std::move(why);
     for (auto lost = std::exchange(sent, {}); const auto& call : lost) {
         finish_later(call, transient("connection", fmt::format("Redis at {}: connection lost before the answer: {}",

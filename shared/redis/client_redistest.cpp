@@ -212,6 +212,19 @@ TEST_F(ClientTest, CloseFailsWhatIsPendingAndLater) {
     EXPECT_EQ(pending->error().code, "closed");
 }
 
+TEST_F(ClientTest, AnIoContextMayGoWithItsClientsAndCallers) {
+    asio::io_context io;
+    auto caller = [](Address address) -> Task<void> {
+        Client client(co_await asio::this_coro::executor, std::move(address), {.name = "caller"});
+        auto reply = co_await client.command({"BLPOP", "never", "0"});
+        ADD_FAILURE() << "answered";
+    };
+    asio::co_spawn(io, caller(redis_.address()), [](std::exception_ptr) {});
+    io.run_for(50ms);
+    EXPECT_THAT(redis_.command({"CLIENT", "LIST"}).text, HasSubstr("name=caller"));
+    // The leak checker looks whether everything goes with it.
+}
+
 TEST_F(ClientTest, PublishesOneEntry) {
     Client client(io_.get_executor(), redis_.address());
     auto id = testing::run(io_, publish(client, "s", "{\"a\":1}", 0, "00-trace"));

@@ -29,7 +29,7 @@ class MakeRun : public ::testing::Test {
         spec.argv = {"make", "-C", CODEGEN_SOURCE_DIR, "run"};
         for (auto& a : arguments) spec.argv.push_back(std::move(a));
         spec.environment = process::minimal_environment();
-        spec.environment["CODEGEN_STATE_DIR"] = state_.string();
+        spec.environment["CODEGEN_STATE_DIR"] = (state_ / "state").string();  // made by whoever runs it
         spec.environment["HOME"] = state_.string();
         if (const char* ca = std::getenv("SSL_CERT_FILE")) spec.environment["SSL_CERT_FILE"] = ca;
         spec.user = user;

@@ -65,7 +65,7 @@ bool is_plain_path(std::string_view path) {
                std::string_view("/-._~:@").contains(static_cast<char>(c));
     });
     if (!plain) return false;
-    if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    if (path.size() > 1 && path.ends_with('/') && !path.ends_with("//")) path.remove_suffix(1);
     for (std::size_t begin = 1; begin <= path.size();) {
         const auto end = std::min(path.find('/', begin), path.size());
         const auto segment = path.substr(begin, end - begin);

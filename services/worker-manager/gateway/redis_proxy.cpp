@@ -110,22 +110,19 @@ struct RedisProxy::Impl {
     Task<void> commands_to_redis(std::shared_ptr<Link> link) {
         CommandFilter filter;
         std::vector<char> buffer(kChunk);
-        for (;;) {
+        for (bool more = true; more;) {
             auto [ec, n] = co_await link->client.async_read_some(asio::buffer(buffer), async::use_tuple);
             if (ec) break;
             auto passed = filter.feed(std::string_view(buffer.data(), n));
             if (passed.refused > 0)
                 log::info("refused Redis commands of a worker",
                           {{"worker_id", identity.worker_id}, {"count", std::to_string(passed.refused)}});
+            more = !passed.ends;
             auto written = co_await link->upstream.write(std::move(passed.bytes));
-            if (!written) break;
-            if (passed.ends) {
-                // The replies under way and the refusal still come; then Redis closes, and replies_to_client() with it.
-                link->upstream.end_writing();
-                co_return;
-            }
+            if (!written) co_return link->close();
         }
-        link->close();
+        // The replies that are under way still come; then Redis closes, and replies_to_client() with it.
+        link->upstream.end_writing();
     }
 
     const asio::any_io_executor executor;
