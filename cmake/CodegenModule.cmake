@@ -30,6 +30,10 @@ if(CODEGEN_SANITIZERS)
   target_link_options(codegen_options INTERFACE -fsanitize=${CODEGEN_SANITIZERS})
 endif()
 
+if(CODEGEN_FUZZ)   # coverage feedback in everything a fuzzer reaches
+  target_compile_options(codegen_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 function(codegen_filter_suffix out_matching out_rest pattern)
   set(matching ${ARGN})
   set(rest ${ARGN})

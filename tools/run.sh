@@ -76,7 +76,8 @@ task=$("$orchestrator" --json engineering start "${arguments[@]}" | jq -er .data
 rm -f "$prompt_file" "$command_file"
 echo "==> task $task"
 waited=0
-"$orchestrator" --text engineering wait "$task" --timeout 2400 --follow || waited=$?
+# The record that `wait` ends with comes below, after the commit.
+"$orchestrator" --text engineering wait "$task" --timeout 2400 --follow | sed -u '/^task: /,$d' || waited=$?
 
 record=$("$orchestrator" --json engineering status "$task")
 status=$(jq -r '.data.status' <<<"$record")

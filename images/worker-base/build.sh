@@ -17,6 +17,7 @@ host_release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 set --
 if [ "$host_release" = "$release" ]; then
     # "deb URI suite component", without archives that need a password.
+    # shellcheck disable=SC2016   # apt's own placeholders
     sources=$(apt-get indextargets --format '$(ORIGIN) $(CREATED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)' 2>/dev/null |
         awk '$1 == "Debian" && $2 == "Packages" && $3 !~ /@/ { print "deb " $3 " " $4 " " $5 }' | sort -u)
     if [ -n "$sources" ]; then set -- "$sources"; fi

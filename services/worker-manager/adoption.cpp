@@ -82,6 +82,7 @@ void Manager::resume(WorkerPtr worker) {
     if (worker->deleting()) return scope_.spawn("delete " + row.worker_id, remove(worker));
     // Nobody was told yet that it exists, so nothing runs in it: made again from the start.
     if (row.state == WorkerState::STARTING) return scope_.spawn("create " + row.worker_id, create(worker));
+    worker->adopted = true;
     // Its wrapper waits for the gateway; everything else can come later.
     if (auto opened = open_gateway(worker); !opened)
         log::error("gateway of an adopted worker", {{"worker_id", row.worker_id}, {"error", opened.error().message}});
@@ -131,8 +132,8 @@ Task<void> Manager::reconcile() {
         if (!worker->alive() || worker->row.body_id.empty()) continue;
         const auto found = by_worker.find(id);
         const bool there = found != by_worker.end() && found->second->body_id == worker->row.body_id;
-        // One that was made after the list was taken is not in it; watch() reports its end. So are ended ones listed.
-        if (!there && worker->row.updated_at < started_) co_await end(worker, {id, worker->row.body_id, {}, false});
+        // One that was made after the list was taken is not in it, and ended ones are listed: watch() reports both.
+        if (!there && worker->adopted) co_await end(worker, {id, worker->row.body_id, {}, false});
     }
     co_await runtime_->watch([this](BodyEnd ended) { return on_body_end(std::move(ended)); });
 }

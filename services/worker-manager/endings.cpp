@@ -47,7 +47,9 @@ storage::OutboxItem result_item(const contracts::ResultFile& result) {
 Task<void> Manager::on_body_end(BodyEnd ended) {
     const auto worker = find(ended.worker_id);
     if (!worker || worker->deleted() || worker->deleting() || worker->row.ended) co_return;
-    co_await end(worker, std::move(ended));
+    // On its own: what is being done to this worker must not keep the ends of others waiting.
+    scope_.spawn("end of " + worker->row.worker_id, end(worker, std::move(ended)));
+    co_return;
 }
 
 Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {

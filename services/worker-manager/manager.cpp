@@ -131,25 +131,40 @@ Task<Result<void>> Manager::deliver(storage::OutboxItem item) {
 }
 
 Task<void> Manager::sweep() {
-    for (;;) {
+    constexpr int kSweepsPerRefresh = 10;
+    for (int round = 1;; ++round) {
         co_await async::sleep_for(options_.sweep_interval);
-        // A copy: workers come and go meanwhile.
-        const auto workers = workers_;
-        for (const auto& [id, worker] : workers) {
-            if (!worker->row.ended || worker->deleting() || worker->deleted()) continue;
-            // Sent to a worker that has ended: nobody else would ever answer.
-            auto held = co_await worker->turn.take();
-            auto items = co_await answer_pending(worker, false);
-            if (items.empty()) continue;
-            auto saved = co_await save(worker, std::move(items));
-            if (!saved)
-                log::error("answers for an ended worker", {{"worker_id", id}, {"error", saved.error().message}});
-        }
+        co_await answer_ended_workers();
+        if (round % kSweepsPerRefresh != 0) continue;
+        co_await refresh_status_hashes();
         const auto yesterday = system_now() - contracts::keys::kDeletedStatusTtl;
         std::erase_if(workers_,
                       [&](const auto& w) { return w.second->deleted() && w.second->row.updated_at < yesterday; });
         auto forgotten = co_await store_.forget_deleted_before(yesterday);
         if (!forgotten) log::warning("old rows of workers", {{"error", forgotten.error().message}});
+    }
+}
+
+// What is sent to a worker that has ended: nobody else would ever answer.
+Task<void> Manager::answer_ended_workers() {
+    const auto workers = workers_;  // a copy: they come and go meanwhile
+    for (const auto& [id, worker] : workers) {
+        if (!worker->row.ended || worker->deleting() || worker->deleted()) continue;
+        auto held = co_await worker->turn.take();
+        if (worker->deleting() || worker->deleted()) continue;
+        auto items = co_await answer_pending(worker, false);
+        if (items.empty()) continue;
+        auto saved = co_await save(worker, std::move(items));
+        if (!saved) log::error("answers for an ended worker", {{"worker_id", id}, {"error", saved.error().message}});
+    }
+}
+
+Task<void> Manager::refresh_status_hashes() {
+    const auto workers = workers_;
+    for (const auto& [id, worker] : workers) {
+        if (worker->deleted()) continue;
+        auto done = co_await deliver(status_item(*worker));
+        if (!done) co_return;  // Redis is away: next time
     }
 }
 

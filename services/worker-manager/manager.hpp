@@ -38,6 +38,7 @@ struct Worker {
     contracts::CreateWorkerCommand command;
     std::vector<contracts::CreateWorkerCommand> also_asked;  // the same worker again, while it is being made
     std::unique_ptr<Gateway> gateway;
+    bool adopted = false;  // made by a former manager
     Turn turn;
     asio::cancellation_signal interrupt;  // of the creation's step that is under way
 };
@@ -68,6 +69,8 @@ class Manager {
     Task<Result<void>> on_status(contracts::StatusWorkerCommand command);
     Task<Result<void>> deliver(storage::OutboxItem item);
     Task<void> sweep();
+    Task<void> answer_ended_workers();
+    Task<void> refresh_status_hashes();  // Redis may have lost them
     // The row and what the world must hear about it, in one transaction.
     Task<Result<void>> save(WorkerPtr worker, std::vector<storage::OutboxItem> items = {});
     Task<Result<void>> save_and_say(std::vector<storage::Statement> statements, std::vector<storage::OutboxItem> items);
@@ -115,7 +118,6 @@ class Manager {
     const asio::any_io_executor executor_;
     const Options options_;
     const std::shared_ptr<WorkerRuntime> runtime_;
-    const Timestamp started_ = system_now();
     std::filesystem::path programs_;
     std::shared_ptr<const GatewaySettings> gateway_settings_;
     std::unique_ptr<clients::ApiClient> api_;

@@ -173,7 +173,7 @@ TEST_F(ServiceTest, WhatCannotBeMadeIsRefusedWithThePlace) {
     EXPECT_THAT(refused("2", [](auto& m) { m["config"].as_object()["memory_limit"] = "64g"; }),
                 HasSubstr("config.memory_limit"));
     EXPECT_THAT(refused("3", [](auto& m) { m["config"].as_object()["capabilities"] = boost::json::array{"docker"}; }),
-                HasSubstr("not allowed here"));
+                HasSubstr("is refused"));
     EXPECT_THAT(refused("4", [](auto& m) { m["config"].as_object()["auth_mode"] = "host_session"; }),
                 HasSubstr("not allowed here"));
     EXPECT_THAT(refused("5", [](auto& m) { m["config"].as_object()["network"] = "host"; }),
@@ -313,6 +313,30 @@ TEST_F(ServiceTest, AManagerThatComesBackAdoptsWhatItFinds) {
     EXPECT_TRUE(eventually([&] { return runtime_->was_removed("stray"); }));
     EXPECT_FALSE(runtime_->was_removed("dev-1"));
     EXPECT_EQ(ask(create_message("dev-1", "again"))["success"], true);
+}
+
+TEST_F(ServiceTest, ABodyThatVanishedWhileNobodyLookedWasKilled) {
+    start();
+    must_create("dev-1");
+    send({{"request_id", "r-1"}, {"task_id", "t-1"}, {"project_id", "p"}, {"prompt", "x"}}, "worker:dev-1:input");
+    stop();
+    runtime_->silent = true;
+    runtime_->kill("dev-1");
+    EXPECT_TRUE(eventually([&] { return !runtime_->runs("dev-1"); }));
+    start();
+    auto crash = answer("worker:developer:output", "r-1");
+    ASSERT_TRUE(crash);
+    EXPECT_EQ((*crash)["reason"], "killed");
+}
+
+TEST_F(ServiceTest, AStatusThatRedisLostComesBack) {
+    options_.sweep_interval = std::chrono::milliseconds(10);
+    start();
+    must_create("dev-1");
+    EXPECT_TRUE(eventually([&] { return status("dev-1") == "RUNNING"; }));
+    redis({"FLUSHALL"});
+    EXPECT_TRUE(eventually([&] { return status("dev-1") == "RUNNING"; }));
+    EXPECT_EQ(ask({{"command", "status"}, {"request_id", "s"}, {"worker_id", "dev-1"}})["status"], "running");
 }
 
 TEST_F(ServiceTest, AnEngineThatDoesNotAnswerMeansUnknown) {

@@ -103,8 +103,8 @@ Task<void> Client::Impl::run(std::shared_ptr<Impl> self) {
     const struct Forget {
         Impl& impl;
         ~Forget() {
-            const auto unsent = std::exchange(impl.waiting, {});
-            const auto unanswered = std::exchange(impl.sent, {});
+            for (const auto& call : std::exchange(impl.waiting, {})) call->done = nullptr;
+            for (const auto& call : std::exchange(impl.sent, {})) call->done = nullptr;
         }
     } forget{*this};
     milliseconds wait = kFirstWait;

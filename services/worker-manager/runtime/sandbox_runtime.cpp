@@ -174,8 +174,7 @@ Task<Result<std::string>> SandboxRuntime::prepare_image(ImageRequest request,
     if (std::ranges::find(request.capabilities, contracts::Capability::docker) != request.capabilities.end())
         co_return fail(
             ErrorCategory::permanent, "invalid",
-            "capability docker: a sandbox has no engine; use RUNTIME=docker and DOCKER_CAPABILITY=socket if you "
-            "accept that the agent then owns this machine");
+            "capability docker is refused: the host's engine in an agent's hands is root on the host; leave it out");
     if (auto binary = agent_binary(request.agent_type)) {
         auto installed = co_await agents_.ensure(*binary, std::move(progress));
         if (!installed) co_return std::unexpected(installed.error());

@@ -97,6 +97,7 @@ class ProcessRuntime final : public WorkerRuntime {
     bool hold_images = false;
     bool unreachable = false;
     bool mark_out_of_memory = false;
+    bool silent = false;  // ends leave no trace, as of a container that somebody removed
     std::optional<Error> image_error;
     std::optional<Error> start_error;
     std::vector<Body> strangers;
@@ -107,6 +108,7 @@ class ProcessRuntime final : public WorkerRuntime {
         const int status = co_await child->wait();
         if (status < 0) co_return;
         pids_.erase(worker_id);
+        if (silent) co_return;
         BodyEnd end{worker_id, body_id(pid), {}, mark_out_of_memory};
         end.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
         report(std::move(end));
