@@ -131,10 +131,12 @@ Result<void> run_control_plane(const Configuration& configuration, const Configu
     auto state = StateDirectory::open(path, options.dev);
     if (!state) return std::unexpected(state.error());
 
+    process::become_subreaper();  // what a killed git or build leaves behind stays findable
     asio::io_context io(1);
     Process process(io, configuration, std::move(*state), std::move(options));
     std::optional<Result<void>> outcome;
     async::Scope main(io.get_executor());
+    main.spawn("orphans", process::reap_orphans());
     main.spawn("main", [](Process* running, asio::io_context* loop, std::optional<Result<void>>* out) -> Task<void> {
         out->emplace(co_await running->run());
         loop->stop();  // connections that the roles' objects still hold would keep it running

@@ -246,16 +246,14 @@ void Wrapper::end(contracts::ResultFile file) {
         file.output.status == contracts::ResultStatus::success ? LifecycleKind::completed : LifecycleKind::failed,
         &file);
     if (stopping_) return leave_when_flushed();
-    // Not from here: the run that calls this must not be destroyed yet.
-    loop_.after(std::chrono::milliseconds(0), [this] {
-        if (stopping_) return;
-        run_.reset();
-        run_next();
-    });
+    // The run that calls this must not be destroyed yet, and from here on the next request may begin at any moment.
+    loop_.after(std::chrono::milliseconds(0),
+                [this, ended = std::shared_ptr<AgentRun>(std::move(run_))] { run_next(); });
 }
 
 void Wrapper::run_next() {
     hold_readers();
+    if (stopping_) return;
     if (auto job = ledger_.next()) begin(std::move(*job));
 }
 

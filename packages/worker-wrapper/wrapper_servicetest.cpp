@@ -215,6 +215,20 @@ TEST_P(Worker, TheSameRequestRunsOnceAndIsAnsweredAgain) {
     EXPECT_EQ(contents(worker.path("workspace/runs")), "run\nrun\n");
 }
 
+// The next request comes at the very moment in which a run ends.
+TEST_P(Worker, RequestsOneAfterTheOtherWithoutAPause) {
+    TestWorker worker(GetParam(), kSuccess);
+    worker.config.base_sha.reset();
+    worker.start();
+    for (int i = 1; i <= 60; ++i) {
+        const std::string id = "r" + std::to_string(i);
+        worker.send(id);
+        ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(worker.path("state/result-" + id + ".json")); }))
+            << id;
+    }
+    EXPECT_EQ(worker.expect_result("r60").status, ResultStatus::success);
+}
+
 TEST_P(Worker, RedisDiesAndComesBackEmptyWhileTheAgentRuns) {
     TestWorker worker(GetParam(),
                       std::string("echo up; while [ ! -e go ]; do sleep 0.01; done; echo later; ") + kSuccess);

@@ -316,7 +316,7 @@ TEST_F(ProcessTest, AKilledProgramIsReportedWithItsSignal) {
 
 TEST_F(ProcessTest, AChildRunsOnLogsAndIsWaitedFor) {
     const auto log = directory_ / "log";
-    Spec spec = shell("echo started; trap 'echo term; exit 5' TERM; while :; do sleep 0.01; done");
+    Spec spec = shell("trap 'echo term; exit 5' TERM; echo started; while :; do sleep 0.01; done");
     auto child = start(io_.get_executor(), std::move(spec), log);
     ASSERT_TRUE(child) << child.error().message;
     ASSERT_TRUE(eventually([&] { return posix::read_file(log, 1000).value_or("").contains("started"); }));

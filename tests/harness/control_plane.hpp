@@ -1,6 +1,7 @@
 // The whole product in a test: the real orchestratord, orchestrator and worker-wrapper, on a state directory of its
 // own.
 #pragma once
+#include <boost/asio/io_context.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
 #include <filesystem>
