@@ -154,7 +154,7 @@ void Wrapper::before_wait() {
 }
 
 void Wrapper::take_entry(const InputStream& from, const redis::StreamEntry& entry) {
-    if (stopping_ || held_entries_.contains(entry.id)) return;
+    if (stopping_ || held_entries_.contains({from.stream, entry.id})) return;
     const std::string text = entry_text(entry);
     auto job = read_job(config_.worker_type, text);
     if (!job) return bury(from, entry, text, job.error(), 1);
@@ -165,14 +165,14 @@ void Wrapper::take_entry(const InputStream& from, const redis::StreamEntry& entr
     const bool known = ledger_.running() == job->request_id || ledger_.waiting(job->request_id);
     switch (ledger_.offer(job->request_id, *job)) {
         case Answer::run:
-            held_entries_.insert(entry.id);
+            held_entries_.emplace(from.stream, entry.id);
             begin(std::move(*job));
             break;
         case Answer::ignore:
             if (known) {
                 acknowledge(from.stream, from.group, entry.id);
             } else {
-                held_entries_.insert(entry.id);
+                held_entries_.emplace(from.stream, entry.id);
             }
             break;
         case Answer::republish:
@@ -198,7 +198,8 @@ void Wrapper::bury(const InputStream& from, const redis::StreamEntry& entry, con
 }
 
 void Wrapper::acknowledge(const std::string& stream, const std::string& group, const std::string& id) {
-    outbox_.push({"XACK", stream, group, id}, Outbox::Care::best_effort, [this, id] { held_entries_.erase(id); });
+    outbox_.push({"XACK", stream, group, id}, Outbox::Care::best_effort,
+                 [this, stream, id] { held_entries_.erase({stream, id}); });
 }
 
 void Wrapper::begin(Job job) {

@@ -60,7 +60,8 @@ class Wrapper {
     RequestLedger<Job> ledger_;
     EventBuffer events_;
     std::unique_ptr<AgentRun> run_;
-    std::set<std::string> held_entries_;  // delivered, to be acknowledged when their result is published
+    std::set<std::pair<std::string, std::string>>
+        held_entries_;  // stream, id: delivered, to be acknowledged when their result is published
     std::string session_id_;
     bool session_known_ = false;
     std::size_t readers_ready_ = 0;
