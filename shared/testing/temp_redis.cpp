@@ -19,9 +19,8 @@ void start(asio::io_context& io, redis::RedisServer& server) {
 
 TempRedis::TempRedis(asio::io_context& io, bool supervised)
     : io_(io),
-      server_(
-          io.get_executor(),
-          {.directory = directory_ / "redis", .program = "redis-server", .supervise = supervised}) {
+      server_(io.get_executor(),
+              {.directory = directory_ / "redis", .program = "redis-server", .supervise = supervised}) {
     start(io_, server_);
 }
 

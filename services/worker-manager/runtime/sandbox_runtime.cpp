@@ -293,14 +293,17 @@ Task<Result<std::vector<Body>>> SandboxRuntime::list() {
 
 Task<void> SandboxRuntime::watch(std::function<Task<void>(BodyEnd)> on_end) {
     for (const auto& [worker_id, file] : known_bodies()) supervise(worker_id, file, nullptr);
+    const std::weak_ptr<bool> alive = alive_;
     for (;;) {
         while (!ends_.empty()) {
             // Kept until it was taken: a cancelled watch must not lose an end.
             BodyEnd end = ends_.front();
             co_await on_end(end);
+            if (alive.expired()) co_return;
             if (!ends_.empty() && ends_.front().body_id == end.body_id) ends_.pop_front();
         }
         co_await ended_.async_wait(async::use_tuple);
+        if (alive.expired()) co_return;
         if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) co_return;
     }
 }
