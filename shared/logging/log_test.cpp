@@ -24,7 +24,8 @@ TEST(LogLine, ConsoleNeitherForgesLinesNorRepaintsTheTerminal) {
 }
 
 TEST(LogLine, JsonParsesBackWhateverTheBytes) {
-    const std::string bytes("a\n\xff\xc0\xaf\xed\xa0\x80\xe2\x82\xac\xf0\x9f\x98\x80\0", 17);
+    std::string bytes("a\n\xff\xc0\xaf\xed\xa0\x80\xe2\x82\xac\xf0\x9f\x98\x80");
+    bytes.push_back('\0');
     const auto line = format_line(Format::json, Level::warning, kNow, "api", bytes, {{"k", "v"}});
     EXPECT_EQ(line.find('\n'), std::string::npos);
     const auto value = boost::json::parse(line);
