@@ -24,6 +24,7 @@ if [ "$(id -u)" -eq 0 ]; then
     trap clean_up EXIT
 fi
 tools/build.sh --preset release all
+tools/docs.sh
 took "the release build"
 tools/build.sh --preset asan all
 took "the sanitizer build"

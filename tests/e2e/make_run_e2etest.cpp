@@ -25,12 +25,18 @@ class MakeRun : public ::testing::Test {
         fs::remove_all(state_);
     }
     process::Outcome make(std::vector<std::string> arguments, std::optional<std::pair<int, int>> user = {}) {
+        std::vector<std::string> argv{"make", "-C", CODEGEN_SOURCE_DIR, "run"};
+        for (auto& a : arguments) argv.push_back(std::move(a));
+        return command(std::move(argv), user);
+    }
+    process::Outcome command(std::vector<std::string> argv, std::optional<std::pair<int, int>> user = {}) {
         process::Spec spec;
-        spec.argv = {"make", "-C", CODEGEN_SOURCE_DIR, "run"};
-        for (auto& a : arguments) spec.argv.push_back(std::move(a));
+        spec.argv = std::move(argv);
         spec.environment = process::minimal_environment();
         spec.environment["CODEGEN_STATE_DIR"] = (state_ / "state").string();  // made by whoever runs it
         spec.environment["HOME"] = state_.string();
+        spec.environment["API_ADDRESS"] = "127.0.0.1:0";  // of make up: a free port
+        spec.die_with_parent = false;                     // make up leaves it running
         if (const char* ca = std::getenv("SSL_CERT_FILE")) spec.environment["SSL_CERT_FILE"] = ca;
         spec.user = user;
         auto outcome = run(io_, process::run(std::move(spec), {.timeout = 500s}), 510s);
@@ -111,6 +117,24 @@ TEST_F(MakeRun, AnOrdinaryUserNeedsNoRoot) {
     const auto outcome = make({"RUNTIME=sandbox"}, std::pair{65534, 65534});
     ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
     EXPECT_EQ(parse(outcome.output).status, "completed") << outcome.output;
+}
+
+TEST_F(MakeRun, UpKeepsItRunningUntilDown) {
+    const auto up = command({"make", "-C", CODEGEN_SOURCE_DIR, "up", "RUNTIME=sandbox"});
+    ASSERT_TRUE(up.ok()) << up.describe() << up.output;
+    const auto orchestrator = std::string(CODEGEN_BIN_DIR) + "/orchestrator";
+    const auto listed = command({orchestrator, "project", "list"});
+    EXPECT_TRUE(listed.ok()) << listed.describe() << listed.output;
+    // make run uses what runs, and leaves it running.
+    const auto run = make({});
+    EXPECT_TRUE(run.output.contains("using the control plane that already runs")) << run.output;
+    EXPECT_EQ(parse(run.output).status, "completed");
+    EXPECT_TRUE(command({orchestrator, "diagnose", "api"}).ok());
+    const auto down = command({"make", "-C", CODEGEN_SOURCE_DIR, "down"});
+    EXPECT_TRUE(down.ok()) << down.describe();
+    const auto gone = command({orchestrator, "project", "list"});
+    EXPECT_EQ(gone.code, 5) << gone.output;
+    EXPECT_TRUE((gone.output + gone.errors).contains("make up")) << gone.output << gone.errors;
 }
 
 TEST_F(MakeRun, WrongChoicesAreRefused) {
