@@ -28,7 +28,7 @@ if [ ! -w "$directory" ]; then
     exit 0
 fi
 # Nothing to do: say nothing.
-NINJA_STATUS='[%f/%t, %es] ' ninja -C "$directory" "${targets[@]}" 2>&1 | awk -v preset="$preset" '
+NINJA_STATUS='[%f/%t, %es] ' stdbuf -oL ninja -C "$directory" "${targets[@]}" 2>&1 | awk -v preset="$preset" '
     /^ninja: (Entering directory|no work to do)/ || /Re-checking globbed/ || /Re-running CMake/ || /^-- / { next }
     !said { print "==> building (" preset "): the first build takes some minutes"; said = 1 }
     { print; fflush() }'

@@ -5,8 +5,8 @@
 
 #include "services/worker-manager/runtime/image_builder.hpp"
 #include "services/worker-manager/runtime/temp_worker.hpp"
-#include "shared/clients/docker/tiny_image.hpp"
 #include "shared/testing/run.hpp"
+#include "shared/testing/tiny_image.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -41,7 +41,7 @@ class ImageBuilderTest : public ::testing::Test {
     }
 
     testing::TempState state_;
-    clients::testing::TinyImage base_{package_tools()};
+    codegen::testing::TinyImage base_{package_tools()};
     asio::io_context io_;
     clients::DockerClient client_ = clients::DockerClient::make(io_.get_executor()).value();
     ImageBuilder builder_{client_,

@@ -4,8 +4,8 @@
 #include "services/worker-manager/runtime/docker_runtime.hpp"
 #include "services/worker-manager/runtime/temp_worker.hpp"
 #include "shared/async/scope.hpp"
-#include "shared/clients/docker/tiny_image.hpp"
 #include "shared/testing/run.hpp"
+#include "shared/testing/tiny_image.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -15,7 +15,7 @@ using testing::TempState;
 
 class DockerRuntimeTest : public ::testing::Test {
   protected:
-    static void SetUpTestSuite() { image_ = std::make_unique<clients::testing::TinyImage>(); }
+    static void SetUpTestSuite() { image_ = std::make_unique<codegen::testing::TinyImage>(); }
     static void TearDownTestSuite() { image_.reset(); }
     void SetUp() override { ASSERT_EQ(::geteuid(), 0u) << "the Docker runtime runs as root"; }
     void TearDown() override {
@@ -69,13 +69,13 @@ class DockerRuntimeTest : public ::testing::Test {
     }
     clients::DockerClient client() { return clients::DockerClient::make(io_.get_executor()).value(); }
 
-    static std::unique_ptr<clients::testing::TinyImage> image_;
+    static std::unique_ptr<codegen::testing::TinyImage> image_;
     TempState state_;
     asio::io_context io_;
     std::vector<BodyEnd> ends_;
     std::unique_ptr<async::Scope> watch_;
 };
-std::unique_ptr<clients::testing::TinyImage> DockerRuntimeTest::image_;
+std::unique_ptr<codegen::testing::TinyImage> DockerRuntimeTest::image_;
 
 constexpr const char* kWaiting = "trap 'exit 3' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
 

@@ -9,9 +9,9 @@
 #include "shared/async/scope.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/clients/docker/docker_client.hpp"
-#include "shared/clients/docker/tiny_image.hpp"
 #include "shared/posix/fd.hpp"
 #include "shared/testing/run.hpp"
+#include "shared/testing/tiny_image.hpp"
 
 namespace codegen::clients {
 namespace {

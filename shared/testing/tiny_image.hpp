@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-namespace codegen::clients::testing {
+namespace codegen::testing {
 
 class TinyImage {
   public:
@@ -18,4 +18,4 @@ class TinyImage {
     std::string tag_;
 };
 
-}  // namespace codegen::clients::testing
+}  // namespace codegen::testing

@@ -1,4 +1,4 @@
-#include "shared/clients/docker/tiny_image.hpp"
+#include "shared/testing/tiny_image.hpp"
 
 #include <fmt/format.h>
 
@@ -13,8 +13,11 @@
 #include "shared/base/ids.hpp"
 #include "shared/clients/docker/docker_client.hpp"
 
-namespace codegen::clients::testing {
+namespace codegen::testing {
 namespace fs = std::filesystem;
+using clients::DockerClient;
+using clients::Image;
+using clients::TarEntry;
 
 namespace {
 
@@ -101,4 +104,4 @@ TinyImage::~TinyImage() {
     io.run();
 }
 
-}  // namespace codegen::clients::testing
+}  // namespace codegen::testing
