@@ -266,6 +266,9 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
     if (has("worker-manager")) {
         auto runtime = co_await d.choose_runtime();
         if (!runtime) co_return std::unexpected(runtime.error());
+        // What the manager would refuse later is refused before anybody is told that this runs.
+        if (auto rules = worker_manager::EgressRules::parse(split(d.configuration.text("EGRESS_ALLOW"))); !rules)
+            co_return std::unexpected(rules.error());
         d.manager = std::make_unique<worker_manager::Service>(d.executor, d.manager_options(*token, instance),
                                                               *d.database, std::move(*runtime));
     }

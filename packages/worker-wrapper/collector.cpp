@@ -14,7 +14,8 @@ namespace codegen::wrapper {
 
 namespace {
 
-constexpr std::chrono::seconds kDeadline{120};  // a big repository on a slow disk
+constexpr std::chrono::seconds kHeadDeadline{10};     // rev-parse reads one ref and one object
+constexpr std::chrono::seconds kBundleDeadline{120};  // a big repository on a slow disk
 constexpr std::size_t kKeptErrors = 4096;
 
 bool is_object_id(std::string_view text) {
@@ -62,7 +63,7 @@ void Collector::start(const std::string& request_id, std::function<void(Collecte
         return;
     }
     run(
-        {"rev-parse", "--verify", "HEAD^{commit}"},
+        {"rev-parse", "--verify", "HEAD^{commit}"}, kHeadDeadline,
         [this](std::string_view bytes) {
             if (head_text_.size() < 256) head_text_ += bytes.substr(0, 256);
         },
@@ -77,7 +78,7 @@ void Collector::start(const std::string& request_id, std::function<void(Collecte
         });
 }
 
-void Collector::run(std::vector<std::string> arguments, PipeReader::OnData on_output,
+void Collector::run(std::vector<std::string> arguments, std::chrono::seconds limit, PipeReader::OnData on_output,
                     std::function<void(bool, std::string)> next) {
     step_ = std::make_unique<Step>(loop_, std::move(on_output));
     auto output = step_->output.open();
@@ -86,8 +87,8 @@ void Collector::run(std::vector<std::string> arguments, PipeReader::OnData on_ou
         loop_.after(std::chrono::milliseconds(0), [next] { next(false, "no pipe"); });
         return;
     }
-    step_->deadline = loop_.after(kDeadline, [this] {
-        step_->why = "stopped after " + std::to_string(kDeadline.count()) + " s";
+    step_->deadline = loop_.after(limit, [this, limit] {
+        step_->why = "stopped after " + std::to_string(limit.count()) + " s";
         body_.kill();
     });
     Body::Events events;
@@ -126,7 +127,7 @@ void Collector::head_known() {
     bundle_bytes_ = 0;
     write_failed_ = false;
     run(
-        {"bundle", "create", "--quiet", "-", "HEAD", "^" + *config_.base_sha},
+        {"bundle", "create", "--quiet", "-", "HEAD", "^" + *config_.base_sha}, kBundleDeadline,
         [this](std::string_view bytes) { take_bundle_bytes(bytes); },
         [this](bool ok, const std::string& why) { bundle_ended(ok, why); });
 }

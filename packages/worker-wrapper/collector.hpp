@@ -1,6 +1,7 @@
 // After the agent: HEAD of its workspace, and its new commits as a bundle in the state directory. Both by git with the
 // agent's rights, under a deadline; only its output reaches us.
 #pragma once
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,7 +30,7 @@ class Collector {
 
   private:
     struct Step;
-    void run(std::vector<std::string> arguments, PipeReader::OnData on_output,
+    void run(std::vector<std::string> arguments, std::chrono::seconds limit, PipeReader::OnData on_output,
              std::function<void(bool ok, std::string why)> next);
     void head_known();
     void take_bundle_bytes(std::string_view bytes);

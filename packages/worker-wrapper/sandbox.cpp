@@ -1,6 +1,10 @@
 #include "packages/worker-wrapper/sandbox.hpp"
 
 namespace codegen::wrapper {
+namespace {
+// Of /tmp and of /var/tmp, as in Docker: they are memory, and without a cgroup nothing else bounds them.
+constexpr std::string_view kTemporaryBytes = "1073741824";
+}  // namespace
 
 std::string sandbox_passwd(const contracts::WrapperConfig& config) {
     std::string out = "agent:x:" + std::to_string(config.agent_uid) + ":" + std::to_string(config.agent_gid) +
@@ -37,8 +41,8 @@ std::vector<std::string> sandbox_command(const contracts::WrapperConfig& config,
     made_up(descriptors.hosts, "/etc/hosts");
     made_up(descriptors.resolv_conf, "/etc/resolv.conf");
 
-    add({"--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs",
-         "/var/tmp"});
+    add({"--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", kTemporaryBytes, "--tmpfs", "/tmp", "--perms",
+         "1777", "--size", kTemporaryBytes, "--tmpfs", "/var/tmp"});
     add({"--bind", config.home, kHome, "--bind", config.workspace, kWorkspace});
     add({"--ro-bind", config.gateway_directory, kGateway, "--tmpfs", std::string(kGateway) + "/wrapper", "--remount-ro",
          std::string(kGateway) + "/wrapper"});

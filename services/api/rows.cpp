@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <boost/algorithm/hex.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 
+#include "shared/json/json.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::api {
@@ -70,7 +70,7 @@ http::Response json_text(unsigned status, std::string body) {
 }
 
 boost::json::object object_column(const storage::Row& row, std::string_view column) {
-    return boost::json::parse(row.text(column)).as_object();
+    return json::parse_own(row.text(column)).as_object();
 }
 
 std::optional<boost::json::object> optional_object_column(const storage::Row& row, std::string_view column) {
@@ -80,7 +80,7 @@ std::optional<boost::json::object> optional_object_column(const storage::Row& ro
 
 std::vector<std::string> string_list(const std::string& json_array) {
     std::vector<std::string> strings;
-    for (const auto& element : boost::json::parse(json_array).as_array()) strings.emplace_back(element.as_string());
+    for (const auto& element : json::parse_own(json_array).as_array()) strings.emplace_back(element.as_string());
     return strings;
 }
 

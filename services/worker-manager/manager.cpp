@@ -6,6 +6,7 @@
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/streams.hpp"
 #include "shared/json/enum.hpp"
+#include "shared/json/json.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::worker_manager {
@@ -120,7 +121,7 @@ Task<Result<void>> Manager::deliver(storage::OutboxItem item) {
         if (!done && done.error().code != "not_found") co_return std::unexpected(done.error());
         co_return Result<void>{};
     }
-    const auto commands = boost::json::parse(item.body);  // our own writing
+    const auto commands = json::parse_own(item.body);  // our own writing
     for (const auto& command : commands.as_array()) {
         redis::Arguments arguments;
         for (const auto& argument : command.as_array()) arguments.emplace_back(argument.as_string());

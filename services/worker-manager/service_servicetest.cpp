@@ -574,6 +574,63 @@ TEST_F(CollectTest, TooMuchIsRejectedWithFigureAndLimit) {
     EXPECT_TRUE(fs::is_empty(state() / "quarantine"));
 }
 
+// Each level names the one below ten times.
+constexpr auto kTreeBomb = R"(o=$(echo hi | git hash-object -w --stdin); m=100644; t=blob
+for l in $(seq 10); do
+    o=$(for i in 0 1 2 3 4 5 6 7 8 9; do printf '%s %s %s\td%s\n' $m $t $o $i; done | git mktree); m=040000; t=tree
+done
+)";
+
+TEST_F(CollectTest, ATreeThatExpandsBeyondTheLimitIsRejectedAtOnce) {
+    finish(kTreeBomb + ("c=$(" + identity() + " git commit-tree $o -p HEAD -m bomb) && git update-ref HEAD $c"));
+    const auto begin = std::chrono::steady_clock::now();
+    auto bomb = collect();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10));
+    EXPECT_EQ(bomb["reason"], "commit_rejected");
+    EXPECT_THAT(error_of(bomb), HasSubstr("the commit has 11111111110 paths, its base 1; the limit is 200000 more"));
+    EXPECT_FALSE(has_branch());
+    EXPECT_TRUE(fs::is_empty(state() / "quarantine"));
+}
+
+TEST_F(CollectTest, ManyFilesAreCollectedUpToTheLimitAndNamedUpToTheirs) {
+    const auto files = [](int count) {
+        return "o=$(echo hi | git hash-object -w --stdin) && t=$(seq " + std::to_string(count) +
+               " | sed \"s/.*/100644 blob $o\\tf&/\" | git mktree) && c=$(" + identity() + " git commit-tree $t -p " +
+               "HEAD -m many) && git update-ref HEAD $c";
+    };
+    finish(files(260000));
+    auto many = collect();
+    EXPECT_EQ(many["reason"], "commit_rejected");
+    EXPECT_THAT(error_of(many), HasSubstr("has 260000 paths, its base 1; the limit is 200000 more"));
+    EXPECT_FALSE(has_branch());
+    shell("cd workers/dev-1/workspace && git update-ref HEAD " + base_ + " && " + files(150000) +
+          " && git bundle create -q '" + (worker_state() / "fewer.bundle").string() + "' " + base_ + "..HEAD");
+    write_result(shell("git -C workers/dev-1/workspace rev-parse HEAD"), "fewer.bundle");
+    auto fewer = collect();
+    EXPECT_EQ(fewer["success"], true) << boost::json::serialize(fewer);
+    EXPECT_EQ(fewer["files_changed"].as_array().size(), kMaxFilesNamed);
+}
+
+TEST_F(CollectTest, OnlyOurOwnTroubleIsInfrastructure) {
+    finish("echo one > one && git add . && " + commit());
+    const auto elsewhere = state() / "repositories" / "elsewhere.git";
+    fs::rename(repository_, elsewhere);
+    auto missing = collect();
+    EXPECT_EQ(missing["reason"], "infrastructure");
+    EXPECT_THAT(error_of(missing), HasSubstr("demo.git: No such file or directory"));
+    fs::rename(elsewhere, repository_);
+    fs::remove_all(state() / "quarantine");
+    std::ofstream(state() / "quarantine") << "not a folder";
+    EXPECT_EQ(collect()["reason"], "infrastructure");
+    fs::remove(state() / "quarantine");
+    // A ref that cannot be written is the project's repository's trouble.
+    fs::create_directories(repository_ / "refs/heads/task/t1");
+    std::ofstream(repository_ / "refs/heads/task/t1/x") << base_ << "\n";
+    EXPECT_EQ(collect()["reason"], "infrastructure");
+    fs::remove_all(repository_ / "refs/heads/task/t1");
+    EXPECT_EQ(collect()["success"], true);
+}
+
 TEST_F(CollectTest, AnUnrelatedHistoryIsRejected) {
     finish("git checkout -q --orphan elsewhere && echo x > x && git add . && " + commit() +
            " && git branch -q -f task/t1 && git checkout -q task/t1");

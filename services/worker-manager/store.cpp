@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "shared/json/enum.hpp"
+#include "shared/json/json.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -45,7 +46,7 @@ ON CONFLICT (worker_id) DO UPDATE SET attempt = excluded.attempt, state = exclud
 
 std::vector<std::string> texts(const std::string& array) {
     std::vector<std::string> out;
-    const auto value = boost::json::parse(array);  // our own writing
+    const auto value = json::parse_own(array);  // our own writing
     for (const auto& item : value.as_array()) out.emplace_back(item.as_string());
     return out;
 }
@@ -69,7 +70,7 @@ WorkerRow read(const storage::Row& row) {
     out.error = row.text("error");
     out.answered_entry = row.text("answered_entry");
     out.delete_commands = texts(row.text("delete_commands"));
-    out.gateway = boost::json::parse(row.text("gateway")).as_object();
+    out.gateway = json::parse_own(row.text("gateway")).as_object();
     out.created_at = from_micros(row.integer("created_at"));
     out.updated_at = from_micros(row.integer("updated_at"));
     return out;

@@ -81,12 +81,12 @@ std::string encode(const CallApi& effect) {
 }
 
 Publish decode_publish(const std::string& body) {
-    const auto object = boost::json::parse(body).as_object();
+    const auto object = json::parse_own(body).as_object();
     return {text(object, "stream"), text(object, "message")};
 }
 
 CallApi decode_call(const std::string& body) {
-    const auto object = boost::json::parse(body).as_object();
+    const auto object = json::parse_own(body).as_object();
     return {text(object, "method"), text(object, "target"), text(object, "body")};
 }
 

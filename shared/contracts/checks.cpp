@@ -1,4 +1,5 @@
 // The rules that a message's types do not say.
+#include <algorithm>
 #include <cmath>
 
 #include "shared/contracts/contracts.hpp"
@@ -38,6 +39,8 @@ void check_not_cleared(const json::Patch<T>& patch, std::string_view name, Field
 
 void check_project_name(const std::string& name, FieldErrors& errors, const std::string& prefix) {
     if (name.empty()) errors.push_back({prefix + "name", "is empty: expected a name"});
+    if (std::ranges::any_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+        errors.push_back({prefix + "name", "has a control character"});
     if (name.size() > 200)
         errors.push_back({prefix + "name", "has " + std::to_string(name.size()) + " bytes: expected at most 200"});
 }
@@ -45,6 +48,12 @@ void check_project_name(const std::string& name, FieldErrors& errors, const std:
 }  // namespace
 
 void QueueMeta::check(FieldErrors& errors, const std::string& prefix) const { check_version(*this, errors, prefix); }
+
+void AgentVerdict::check(FieldErrors& errors, const std::string& prefix) const {
+    if (json::nested_deeper_than(data, json::kMaxFreeDepth / 2))
+        errors.push_back(
+            {prefix + "data", "is nested deeper than " + std::to_string(json::kMaxFreeDepth / 2) + " levels"});
+}
 
 void DeveloperWorkerInput::check(FieldErrors& errors, const std::string& prefix) const {
     if (timeout < 1)
@@ -55,6 +64,15 @@ void DeveloperWorkerInput::check(FieldErrors& errors, const std::string& prefix)
 
 void WorkerConfig::check(FieldErrors& errors, const std::string& prefix) const {
     check_worker_name(prefix + "name", name, errors);
+    for (const auto& [variable, value] : env_vars) {
+        const bool named =
+            !variable.empty() && !(variable[0] >= '0' && variable[0] <= '9') &&
+            std::ranges::all_of(variable, [](char c) {
+                return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+            });
+        if (!named) errors.push_back({prefix + "env_vars." + variable.substr(0, 80), "is not a variable's name"});
+        if (value.contains('\0')) errors.push_back({prefix + "env_vars." + variable.substr(0, 80), "holds a NUL"});
+    }
     if (cpu_limit && *cpu_limit <= 0)
         errors.push_back({prefix + "cpu_limit", "is not above 0: expected a number of processors such as 1.5"});
 }

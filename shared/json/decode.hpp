@@ -40,8 +40,10 @@ void decode_struct(const boost::json::object& object, T& out, Errors& errors, co
 template <class T>
 void decode(const boost::json::value& v, T& out, Errors& errors, const Path& path) {
     if constexpr (std::same_as<T, boost::json::value>) {
+        errors.check_depth(path, v);
         out = v;
     } else if constexpr (std::same_as<T, boost::json::object>) {
+        errors.check_depth(path, v);
         if (const auto* o = v.if_object())
             out = *o;
         else

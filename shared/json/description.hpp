@@ -51,6 +51,7 @@ struct Errors {
     void add(const Path& path, std::string message);
     void wrong_type(const Path& path, std::string_view expected, const boost::json::value& got);
     void unknown_value(const Path& path, std::string_view got, std::string_view expected);
+    void check_depth(const Path& path, const boost::json::value& free_form);
 };
 
 // `name` of a described struct may be absent. Every class of a hierarchy lists its own members.

@@ -1,6 +1,8 @@
 #include "shared/json/json.hpp"
 
+#include <algorithm>
 #include <boost/json/monotonic_resource.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/parser.hpp>
 
 #include "shared/json/encode.hpp"
@@ -8,9 +10,10 @@
 namespace codegen::json {
 namespace {
 
-// Agents put documents of documents into tool inputs; deeper than this is an attack.
-constexpr std::size_t kMaxDepth = 128;
-constexpr std::size_t kQuoted = 120;  // bytes of a wrong value shown in an error
+// Twice what a free-form member may have: it is wrapped into rows, lists and answers on its way.
+constexpr std::size_t kMaxDepth = 2 * kMaxFreeDepth;
+constexpr std::size_t kMaxOwnDepth = 1024;  // of what we wrote ourselves; bounded for the stack's sake
+constexpr std::size_t kQuoted = 120;        // bytes of a wrong value shown in an error
 
 std::string_view kind_name(const boost::json::value& v) {
     switch (v.kind()) {
@@ -49,6 +52,22 @@ std::size_t sequence_length(std::string_view s) {
 
 }  // namespace
 
+bool nested_deeper_than(const boost::json::value& value, std::size_t levels) {
+    if (const auto* array = value.if_array())
+        return levels == 0 || std::ranges::any_of(
+                                  *array, [&](const auto& element) { return nested_deeper_than(element, levels - 1); });
+    if (const auto* object = value.if_object())
+        return levels == 0 ||
+               std::ranges::any_of(*object, [&](const auto& m) { return nested_deeper_than(m.value(), levels - 1); });
+    return false;
+}
+
+boost::json::value parse_own(std::string_view text) {
+    boost::json::parse_options options;
+    options.max_depth = kMaxOwnDepth;
+    return boost::json::parse(boost::json::string_view(text.data(), text.size()), {}, options);
+}
+
 Parsed<boost::json::value> parse_any(std::string_view text) { return detail::parse_text(text, {}); }
 
 namespace detail {
@@ -73,6 +92,11 @@ void Errors::add(const Path& path, std::string message) {
 
 void Errors::wrong_type(const Path& path, std::string_view expected, const boost::json::value& got) {
     add(path, "expected " + std::string(expected) + ", got " + std::string(kind_name(got)));
+}
+
+void Errors::check_depth(const Path& path, const boost::json::value& free_form) {
+    if (nested_deeper_than(free_form, kMaxFreeDepth))
+        add(path, "is nested deeper than " + std::to_string(kMaxFreeDepth) + " levels");
 }
 
 void Errors::unknown_value(const Path& path, std::string_view got, std::string_view expected) {

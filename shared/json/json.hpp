@@ -44,6 +44,15 @@ boost::json::value to_value(const T& x);
 template <class T>
 std::string write(const T& x);  // compact
 
+// How deep a free-form member (boost::json::value or object) may be; deeper is an error with its path. A whole document
+// may have twice that.
+inline constexpr std::size_t kMaxFreeDepth = 64;
+bool nested_deeper_than(const boost::json::value& value, std::size_t levels);
+
+// What this program wrote itself (a database column, an outbox row): accepted at intake once, so never too deep to read
+// back. Throws boost::system::system_error for what is not JSON: a damaged store.
+boost::json::value parse_own(std::string_view text);
+
 // Just JSON, nothing described.
 Parsed<boost::json::value> parse_any(std::string_view text);
 

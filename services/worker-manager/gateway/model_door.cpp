@@ -28,7 +28,9 @@ http::Reply model_error(const Gate& gate, unsigned status, std::string_view type
 
 bool allowed_path(const ModelProvider& provider, std::string_view path) {
     return std::ranges::any_of(provider.paths, [&](const std::string& allowed) {
-        return path == allowed || (path.starts_with(allowed) && path[allowed.size()] == '/');
+        if (!allowed.ends_with("/*")) return path == allowed;
+        const auto folder = std::string_view(allowed).substr(0, allowed.size() - 1);
+        return path.starts_with(folder) && path.size() > folder.size() && !path.substr(folder.size()).contains('/');
     });
 }
 

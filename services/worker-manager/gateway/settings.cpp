@@ -7,7 +7,7 @@ ModelProvider anthropic_provider(std::string base_url, std::string api_key, std:
     provider.name = "anthropic";
     provider.base_url = base_url.empty() ? "https://api.anthropic.com" : std::move(base_url);
     provider.key_setting = "ANTHROPIC_API_KEY or ANTHROPIC_AUTH_TOKEN";
-    provider.paths = {"/v1/messages", "/v1/models"};
+    provider.paths = {"/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/v1/models/*"};
     provider.key_header = "x-api-key";
     provider.key_value = std::move(api_key);
     if (provider.key_value.empty() && !auth_token.empty()) {
@@ -22,7 +22,7 @@ ModelProvider openai_provider(std::string base_url, std::string api_key) {
     provider.name = "openai";
     provider.base_url = base_url.empty() ? "https://api.openai.com" : std::move(base_url);
     provider.key_setting = "OPENAI_API_KEY";
-    provider.paths = {"/v1/responses", "/v1/chat/completions", "/v1/models"};
+    provider.paths = {"/v1/responses", "/v1/chat/completions", "/v1/models", "/v1/models/*"};
     provider.key_header = "authorization";
     if (!api_key.empty()) provider.key_value = "Bearer " + api_key;
     return provider;

@@ -16,10 +16,12 @@ namespace codegen::worker_manager {
 struct ModelProvider {
     std::string name;
     std::string base_url;
-    std::string key_header;          // "x-api-key" or "authorization"; with its value:
-    std::string key_value;           // empty: no key is configured, requests are answered 401
-    std::string key_setting;         // for the text of that 401: what to set
-    std::vector<std::string> paths;  // allowed: exactly these, and what is below them
+    std::string key_header;   // "x-api-key" or "authorization"; with its value:
+    std::string key_value;    // empty: no key is configured, requests are answered 401
+    std::string key_setting;  // for the text of that 401: what to set
+    // Allowed: exactly these; "/x/*" is one more segment. Nothing else below them: /v1/messages/batches belongs to the
+    // key's owner, not to one worker, and its tokens would not be counted.
+    std::vector<std::string> paths;
 };
 
 // An empty key and token: none configured. The key wins when both are set. An empty base URL means the provider's own.

@@ -5,13 +5,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <charconv>
+#include <climits>
+#include <system_error>
 
 #include "services/worker-manager/core/claim.hpp"
 #include "services/worker-manager/core/names.hpp"
 #include "services/worker-manager/repository/bundle.hpp"
 #include "services/worker-manager/repository/git.hpp"
+#include "services/worker-manager/repository/paths.hpp"
 #include "services/worker-manager/repository/tree.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/posix/file.hpp"
@@ -25,6 +31,21 @@ constexpr std::string_view kIncoming = "refs/heads/incoming";
 
 std::unexpected<Error> rejected(std::string message) {
     return fail(ErrorCategory::permanent, "commit_rejected", std::move(message));
+}
+
+// The host's trouble, not the worker's bytes: git could not be run, or the disk did not take or give.
+bool is_ours(const process::Outcome& outcome) {
+    if (outcome.end != process::Outcome::End::exited) return false;
+    if (outcome.code == 126 || outcome.code == 127) return true;
+    const auto text = outcome.describe();
+    return std::ranges::any_of(std::array{ENOSPC, EDQUOT, EIO, EROFS, EACCES, EMFILE, ENFILE},
+                               [&](int number) { return text.ends_with(std::generic_category().message(number)); });
+}
+
+std::unexpected<Error> failed(std::string_view step, const process::Outcome& outcome) {
+    auto message = fmt::format("{}: {}", step, outcome.describe());
+    if (is_ours(outcome)) return fail(ErrorCategory::permanent, "git", std::move(message));
+    return rejected(std::move(message));
 }
 
 // The copy is ours alone: what was checked is what is imported. The loop gets its turn between the pieces.
@@ -56,6 +77,15 @@ struct Import {
     }
 };
 
+// git on the worker's bytes: where it fails, they are to blame.
+Task<Result<std::string>> examine(GitCall call) {
+    const auto step = "git " + call.arguments.front();
+    auto outcome = co_await run_git(std::move(call));
+    if (!outcome) co_return std::unexpected(in_context(outcome.error(), step));
+    if (!outcome->ok()) co_return failed(step, *outcome);
+    co_return std::move(outcome->output);
+}
+
 Result<std::string> choose_head(const CollectRequest& request, const BundleHead& bundle) {
     if (bundle.tips.empty()) return rejected("the bundle names no commit");
     if (!request.head_sha) return bundle.tips.front().first;
@@ -68,8 +98,13 @@ Task<Result<void>> open_quarantine(Import& import) {
     auto made = co_await git({.repository = import.quarantine,
                               .arguments = {"init", "-q", "--bare", "--template=", "--initial-branch=none"}});
     if (!made) co_return std::unexpected(made.error());
-    const auto alternates = fs::canonical(import.request.repository).string() + "/objects\n";
     std::error_code ec;
+    const auto project = fs::canonical(import.request.repository, ec);
+    if (ec)
+        co_return fail(
+            ErrorCategory::permanent, "io",
+            fmt::format("the project's repository {}: {}", import.request.repository.string(), ec.message()));
+    const auto alternates = project.string() + "/objects\n";
     fs::create_directories(import.quarantine / "objects" / "info", ec);
     co_return posix::write_file_atomically(import.quarantine / "objects" / "info" / "alternates", alternates, 0600);
 }
@@ -104,7 +139,7 @@ Task<Result<fs::path>> index_objects(Import& import) {
     call.input_file = import.quarantine / "incoming";
     auto outcome = co_await run_git(std::move(call));
     if (!outcome) co_return std::unexpected(outcome.error());
-    if (!outcome->ok()) co_return rejected("the bundle's objects do not pass the check: " + outcome->describe());
+    if (!outcome->ok()) co_return failed("the bundle's objects do not pass the check", *outcome);
     for (const auto& entry : fs::directory_iterator(import.quarantine / "objects" / "pack"))
         if (entry.path().extension() == ".idx") co_return entry.path();
     co_return rejected("the bundle holds no object");
@@ -114,7 +149,7 @@ Task<Result<fs::path>> index_objects(Import& import) {
 Task<Result<void>> check_unpacked_size(Import& import, fs::path index) {
     auto show = import.call({"show-index"});
     show.input_file = std::move(index);
-    auto listed = co_await git(std::move(show));
+    auto listed = co_await examine(std::move(show));
     if (!listed) co_return std::unexpected(listed.error());
     std::string names;
     std::string_view rest = *listed;
@@ -123,7 +158,7 @@ Task<Result<void>> check_unpacked_size(Import& import, fs::path index) {
         const auto begin = line.find(' ') + 1;
         names.append(line.substr(begin, line.find(' ', begin) - begin)).push_back('\n');
     }
-    auto sizes = co_await git(import.call({"cat-file", "--batch-check=%(objectsize)"}, std::move(names)));
+    auto sizes = co_await examine(import.call({"cat-file", "--batch-check=%(objectsize)"}, std::move(names)));
     if (!sizes) co_return std::unexpected(sizes.error());
     std::int64_t total = 0;
     for (const char *at = sizes->data(), *end = at + sizes->size(); at < end;) {
@@ -143,21 +178,47 @@ Task<Result<bool>> is_ancestor(const Import& import, std::string ancestor, std::
     auto outcome = co_await run_git(import.call({"merge-base", "--is-ancestor", ancestor, descendant}));
     if (!outcome) co_return std::unexpected(outcome.error());
     if (outcome->end == process::Outcome::End::exited && outcome->code <= 1) co_return outcome->code == 0;
-    co_return rejected(
-        fmt::format("the history from {} to {} cannot be walked: {}", ancestor, descendant, outcome->describe()));
+    co_return failed(fmt::format("the history from {} to {} cannot be walked", ancestor, descendant), *outcome);
 }
 
 Task<Result<void>> check_history(Import& import) {
     const auto& base = import.request.base_sha;
     auto complete = co_await run_git(import.call({"rev-list", "--objects", "--quiet", import.head, "--not", base}));
     if (!complete) co_return std::unexpected(complete.error());
-    if (!complete->ok()) co_return rejected("the bundle's history is incomplete: " + complete->describe());
-    auto type = co_await git(import.call({"cat-file", "-t", import.head}));
-    if (!type || !type->starts_with("commit")) co_return rejected("the bundle's head is not a commit");
+    if (!complete->ok()) co_return failed("the bundle's history is incomplete", *complete);
+    auto type = co_await examine(import.call({"cat-file", "-t", import.head}));
+    if (!type) co_return std::unexpected(type.error());
+    if (!type->starts_with("commit")) co_return rejected("the bundle's head is not a commit");
     auto descends = co_await is_ancestor(import, base, import.head);
     if (!descends) co_return std::unexpected(descends.error());
     if (!*descends)
         co_return rejected(fmt::format("the worker's HEAD {} does not descend from its base {}", import.head, base));
+    co_return Result<void>{};
+}
+
+// What a checkout or a comparison would have to expand, counted before either is made. Against the base: a project
+// that is large already stays workable.
+Task<Result<void>> check_paths(Import& import) {
+    auto roots = co_await examine(import.call({"rev-parse", "--verify", import.head + "^{tree}"}));
+    if (!roots) co_return std::unexpected(roots.error());
+    auto base = co_await examine(import.call({"rev-parse", "--verify", import.request.base_sha + "^{tree}"}));
+    if (!base) co_return std::unexpected(base.error());
+    const auto new_root = roots->substr(0, roots->find('\n'));
+    const auto base_root = base->substr(0, base->find('\n'));
+    auto trees = co_await examine(
+        import.call({"rev-list", "--objects", "--no-object-names", "--filter=object:type=tree", new_root, base_root}));
+    if (!trees) co_return std::unexpected(trees.error());
+    auto batch = import.call({"cat-file", "--batch", "--buffer"}, std::move(*trees));
+    batch.output_bytes = 64u << 20;
+    auto contents = co_await examine(std::move(batch));
+    if (!contents) co_return std::unexpected(contents.error());
+    auto counted = count_paths(*contents, new_root, base_root);
+    if (!counted) co_return std::unexpected(counted.error());
+    const auto [paths, known] = *counted;
+    const auto limit = import.request.limits.paths;
+    if (paths > known + limit)
+        co_return rejected(fmt::format("the commit has {}{} paths, its base {}; the limit is {} more",
+                                       paths == kCountlessPaths ? "more than " : "", paths, known, limit));
     co_return Result<void>{};
 }
 
@@ -204,12 +265,18 @@ std::string printable(std::string_view name) {
 Task<Result<Collected>> describe_work(const Import& import) {
     Collected collected;
     collected.commit_sha = import.head;
-    auto count = co_await git(import.call({"rev-list", "--count", import.head, "--not", import.request.base_sha}));
+    auto count = co_await examine(import.call({"rev-list", "--count", import.head, "--not", import.request.base_sha}));
     if (!count) co_return std::unexpected(count.error());
     std::from_chars(count->data(), count->data() + count->size(), collected.commits);
-    auto names = co_await git(
-        import.call({"diff-tree", "-r", "-z", "--name-only", "--no-renames", import.request.base_sha, import.head}));
-    if (!names) co_return std::unexpected(names.error());
+    auto diff =
+        import.call({"diff-tree", "-r", "-z", "--name-only", "--no-renames", import.request.base_sha, import.head});
+    diff.output_bytes = kMaxFilesNamed * PATH_MAX;
+    auto outcome = co_await run_git(std::move(diff));
+    if (!outcome) co_return std::unexpected(in_context(outcome.error(), "git diff-tree"));
+    // Stopped in the middle of a long list: what it wrote is more than is named.
+    if (!outcome->ok() && outcome->end != process::Outcome::End::output_limit)
+        co_return failed("git diff-tree", *outcome);
+    const auto* names = &outcome->output;
     for (std::size_t begin = 0, end;
          (end = names->find('\0', begin)) != std::string::npos && collected.files_changed.size() < kMaxFilesNamed;
          begin = end + 1)
@@ -222,12 +289,17 @@ Task<Result<void>> publish_branch(const Import& import) {
     auto marked = co_await git(import.call({"update-ref", std::string(kIncoming), import.head}));
     if (!marked) co_return std::unexpected(marked.error());
     auto fetched =
-        co_await git({.repository = import.request.repository,
-                      .arguments = {"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-                                    "--no-recurse-submodules", "--force", import.quarantine.string(),
-                                    fmt::format("{}:refs/heads/{}", kIncoming, import.request.branch)},
-                      .bounds = GitBounds{}});
-    if (!fetched) co_return std::unexpected(in_context(fetched.error(), "publish " + import.request.branch));
+        co_await run_git({.repository = import.request.repository,
+                          .arguments = {"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+                                        "--no-recurse-submodules", "--force", import.quarantine.string(),
+                                        fmt::format("{}:refs/heads/{}", kIncoming, import.request.branch)},
+                          .bounds = GitBounds{}});
+    const auto step = "publish " + import.request.branch;
+    if (!fetched) co_return std::unexpected(in_context(fetched.error(), step));
+    using End = process::Outcome::End;
+    // Beyond a bound it is the worker's bytes; else the checks passed and the project's repository refused.
+    if (fetched->end != End::exited || fetched->errors.contains("out of memory")) co_return failed(step, *fetched);
+    if (!fetched->ok()) co_return fail(ErrorCategory::permanent, "git", step + ": " + fetched->describe());
     co_return Result<void>{};
 }
 
@@ -242,6 +314,8 @@ Task<Result<Collected>> import_bundle(Import import) {
     if (!sized) co_return std::unexpected(sized.error());
     auto history = co_await check_history(import);
     if (!history) co_return std::unexpected(history.error());
+    auto bounded = co_await check_paths(import);
+    if (!bounded) co_return std::unexpected(bounded.error());
     auto claim = co_await check_claim(import);
     if (!claim) co_return std::unexpected(claim.error());
     if (import.head == import.request.base_sha) co_return Collected{};

@@ -14,6 +14,7 @@ struct CollectLimits {
     std::int64_t bundle_bytes = 100ll << 20;
     std::int64_t unpacked_bytes = 160ll << 20;  // of all new objects together
     std::uint32_t objects = 100000;
+    std::uint64_t paths = 200000;  // files and folders that the commit has more than its base
 };
 
 struct CollectRequest {

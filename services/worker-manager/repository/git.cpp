@@ -66,7 +66,7 @@ Task<Result<process::Outcome>> run_git(GitCall call) {
     spec.argv = argv_of(call);
     spec.environment = environment_of(call);
     spec.input = std::move(call.input);
-    co_return co_await process::run(std::move(spec), {.timeout = call.timeout, .output_bytes = 16u << 20});
+    co_return co_await process::run(std::move(spec), {.timeout = call.timeout, .output_bytes = call.output_bytes});
 }
 
 Task<Result<std::string>> git(GitCall call) {

@@ -27,6 +27,7 @@ struct GitCall {
     std::filesystem::path work_tree = {};
     std::optional<GitBounds> bounds = {};
     std::chrono::milliseconds timeout{120000};
+    std::size_t output_bytes = 16u << 20;  // beyond it git is stopped
 };
 
 // How it ended, whatever that is. Error: only when it could not be started or was cancelled.

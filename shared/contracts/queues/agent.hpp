@@ -12,6 +12,8 @@ struct AgentVerdict {
     boost::json::object data;
 
     static constexpr std::array<std::string_view, 1> defaulted{"data"};
+    // `data` may be half as deep as other objects: it travels inside results and executions.
+    void check(FieldErrors& errors, const std::string& prefix) const;
 };
 BOOST_DESCRIBE_STRUCT(AgentVerdict, (), (status, summary, data))
 
