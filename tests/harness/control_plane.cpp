@@ -14,6 +14,7 @@
 
 #include "shared/base/ids.hpp"
 #include "shared/http/client.hpp"
+#include "shared/json/json.hpp"
 #include "shared/posix/file.hpp"
 #include "shared/testing/run.hpp"
 
@@ -201,7 +202,7 @@ json::value ControlPlane::api(const std::string& target, const std::string& meth
     if (!response) throw std::runtime_error(method + " " + target + ": " + response.error().message);
     if (response->status >= 300)
         throw std::runtime_error(fmt::format("{} {}: {} {}", method, target, response->status, response->body));
-    return response->body.empty() ? json::value() : json::parse(response->body);
+    return response->body.empty() ? json::value() : codegen::json::parse_own(response->body);
 }
 
 json::object ControlPlane::task(const std::string& id) { return api("/api/tasks/" + id).as_object(); }

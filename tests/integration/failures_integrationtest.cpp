@@ -70,6 +70,27 @@ TEST_P(Failures, VerdictsThatDoNotHold) {
     EXPECT_EQ(reason_of(plane, commit + report + "; exit 3"), "agent_failure") << last_;
 }
 
+TEST_P(Failures, AVerdictNestedTooDeepIsRefusedAndHarmsNothing) {
+    ControlPlane plane({.runtime = runtime()});
+    auto nested = [](int levels) {
+        std::string out;
+        for (int i = 0; i < levels; ++i) out += "{\"a\":";
+        return out + "1" + std::string(static_cast<std::size_t>(levels), '}');
+    };
+    const std::string commit = "echo x > x; git add x; git commit -qm x; ";
+    const auto report = [&](int levels) {
+        return commit + "orchestrator result --status success --summary s --data '" + nested(levels) + "'; true";
+    };
+    for (int levels : {33, 60, 100, 120}) EXPECT_EQ(reason_of(plane, report(levels)), "no_verdict") << last_;
+    const auto task = plane.start_task(plane.create_project("p"), report(32));
+    EXPECT_EQ(plane.wait_for_end(task).at("status").as_string(), "completed");
+    EXPECT_GE(plane.api("/api/task-executions").as_array().size(), 5u) << "the list can still be read";
+    EXPECT_THROW(plane.api("/api/projects", "POST", R"({"name":"deep","config":)" + nested(65) + "}"),
+                 std::runtime_error);
+    plane.api("/api/projects", "POST", R"({"name":"deep","config":)" + nested(64) + "}");
+    EXPECT_GE(plane.api("/api/projects").as_array().size(), 2u);
+}
+
 TEST_P(Failures, AResultBlockInTheAgentsTextCounts) {
     ControlPlane plane({.runtime = runtime()});
     const auto task = plane.start_task(plane.create_project("p"),

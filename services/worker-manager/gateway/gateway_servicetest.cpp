@@ -384,9 +384,11 @@ TEST_F(GatewayTest, AnAnswerThatIsCutIsCutHereToo) {
 
 TEST_F(GatewayTest, OnlyTheProvidersOpenPathsAreReached) {
     open();
-    for (const auto* target : {"/model/anthropic/v1/organizations", "/model/anthropic/v1/messages/../organizations",
-                               "/model/anthropic/v1/messagesx", "/model/anthropic/v1/messages%2f..",
-                               "/model/openai/v1/responses", "/model/anthropic", "/model/"})
+    for (const auto* target :
+         {"/model/anthropic/v1/organizations", "/model/anthropic/v1/messages/../organizations",
+          "/model/anthropic/v1/messagesx", "/model/anthropic/v1/messages%2f..", "/model/anthropic/v1/messages/batches",
+          "/model/anthropic/v1/messages/batches/b1/results", "/model/anthropic/v1/models/a/b",
+          "/model/anthropic/v1/models/", "/model/openai/v1/responses", "/model/anthropic", "/model/"})
         EXPECT_EQ(ask("POST", target, "{}").status, 403u) << target;
     EXPECT_EQ(ask("DELETE", "/model/anthropic/v1/messages/batches", "").status, 403u);
     EXPECT_TRUE(provider_.requests().empty());
