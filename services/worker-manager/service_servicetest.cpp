@@ -611,6 +611,19 @@ TEST_F(CollectTest, ManyFilesAreCollectedUpToTheLimitAndNamedUpToTheirs) {
     EXPECT_EQ(fewer["files_changed"].as_array().size(), kMaxFilesNamed);
 }
 
+TEST_F(CollectTest, GitBeyondItsBoundsOnTheWorkersBytesIsARejection) {
+    // One folder of 80 MB, which unpacks within the limit, but is more than is read of folders.
+    finish(
+        "o=$(echo hi | git hash-object -w --stdin) && t=$(seq -f '%0240.0f' 300000 | sed \"s/.*/100644 blob "
+        "$o\\t&/\" | git mktree) && c=$(" +
+        identity() + " git commit-tree $t -p HEAD -m wide) && git update-ref HEAD $c");
+    auto wide = collect();
+    EXPECT_EQ(wide["reason"], "commit_rejected");
+    EXPECT_THAT(error_of(wide), HasSubstr("git cat-file: stopped because it wrote too much"));
+    EXPECT_FALSE(has_branch());
+    EXPECT_TRUE(fs::is_empty(state() / "quarantine"));
+}
+
 TEST_F(CollectTest, OnlyOurOwnTroubleIsInfrastructure) {
     finish("echo one > one && git add . && " + commit());
     const auto elsewhere = state() / "repositories" / "elsewhere.git";

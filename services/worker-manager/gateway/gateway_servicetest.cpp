@@ -215,12 +215,12 @@ TEST_F(GatewayTest, ABlockingReadGetsItsEntryThroughTheProxy) {
     EXPECT_EQ(as_worker({"XGROUP", "CREATE", "worker:dev-1:input", "worker-wrapper", "0", "MKSTREAM"}), "OK");
     async::Scope scope(io_.get_executor());
     std::string got;
-    scope.spawn("reader", [](redis::Client& client, std::string& out) -> Task<void> {
-        auto reply = co_await client.command(
+    scope.spawn("reader", [](redis::Client* client, std::string* out) -> Task<void> {
+        auto reply = co_await client->command(
             {"XREADGROUP", "GROUP", "worker-wrapper", "dev-1", "BLOCK", "10000", "STREAMS", "worker:dev-1:input", ">"},
             std::chrono::seconds(15));
-        if (reply) out = *redis::parse_xread(*reply).at(0).field("data");
-    }(*worker_redis_, got));
+        if (reply) *out = *redis::parse_xread(*reply).at(0).field("data");
+    }(worker_redis_.get(), &got));
     redis({"XADD", "worker:dev-1:input", "*", "data", std::string(1 << 20, 'x')});
     EXPECT_TRUE(eventually([&] { return got.size() == 1u << 20; }));
     run(scope.stop());
@@ -426,15 +426,15 @@ class TunnelTest : public GatewayTest {
         acceptor_.open(asio::ip::tcp::v4());
         acceptor_.bind({asio::ip::address_v4::loopback(), 0});
         acceptor_.listen();
-        echo_.spawn("echo", serve(acceptor_));
+        echo_.spawn("echo", serve(&acceptor_));
     }
     void TearDown() override {
         run(echo_.stop());
         GatewayTest::TearDown();
     }
-    static Task<void> serve(asio::ip::tcp::acceptor& acceptor) {
+    static Task<void> serve(asio::ip::tcp::acceptor* acceptor) {
         for (;;) {
-            auto [ec, socket] = co_await acceptor.async_accept(async::use_tuple);
+            auto [ec, socket] = co_await acceptor->async_accept(async::use_tuple);
             if (ec) co_return;
             char buffer[1024];
             for (;;) {
