@@ -41,9 +41,9 @@ class ServiceTest : public ManagerFixture {
         service_ = std::make_unique<Service>(io_.get_executor(), options_, *database_, runtime_);
         scope_ = std::make_unique<async::Scope>(io_.get_executor());
         ended_.reset();
-        scope_->spawn("service", [](Service& service, std::optional<Result<void>>& out) -> Task<void> {
-            out = co_await service.run();
-        }(*service_, ended_));
+        scope_->spawn("service", [](Service* service, std::optional<Result<void>>* out) -> Task<void> {
+            *out = co_await service->run();
+        }(service_.get(), &ended_));
     }
     void stop() {
         if (!service_) return;
