@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "shared/posix/fd.hpp"
+#include "shared/posix/signals.hpp"
 
 namespace codegen::wrapper {
 namespace {
@@ -92,9 +93,7 @@ bool set_standard(const std::array<int, 3>& sources) {
         [[maybe_unused]] auto written = write(report, &failure, sizeof failure);
         _exit(127);
     };
-    struct sigaction defaults{};
-    defaults.sa_handler = SIG_DFL;
-    for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, &defaults, nullptr);
+    posix::restore_default_signals();
     setsid();
     for (const auto& file : prepared.cgroup_files)
         if (!write_file(file.c_str(), "0")) die(kCgroup);

@@ -12,6 +12,8 @@
 #include <string>
 #include <system_error>
 
+#include "shared/posix/signals.hpp"
+
 namespace codegen::process {
 namespace {
 
@@ -44,11 +46,7 @@ struct Plan {
 
 // Raw system calls where glibc's wrapper would do more (setuid signals all threads of the memory we share).
 [[noreturn]] void become(const Plan& plan) {
-    for (int number = 1; number < NSIG; ++number) {
-        struct sigaction action = {};
-        action.sa_handler = SIG_DFL;
-        ::sigaction(number, &action, nullptr);  // fails for KILL, STOP and glibc's own: default already
-    }
+    posix::restore_default_signals();
     if (plan.new_session) ::setsid();
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // survives exec; not inherited
 
