@@ -55,7 +55,8 @@ TEST_P(FirstLight, FiveTasksOfTwoProjectsAtOnceLeaveNothingBehind) {
         EXPECT_EQ(record.at("status").as_string(), "completed") << boost::json::serialize(record);
     }
     eventually("no worker directory is left", [&] { return fs::is_empty(plane.state() / "workers"); });
-    eventually("no worker process is left", [&] { return processes_with("/workers/dev-").empty(); });
+    eventually("no worker process is left",
+               [&] { return processes_with(plane.state().string() + "/workers/").empty(); });
     if (runtime() == "docker") {
         std::ifstream in(plane.state() / "instance.id");
         std::string id;

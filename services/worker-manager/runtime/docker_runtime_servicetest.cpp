@@ -125,8 +125,9 @@ TEST_F(DockerRuntimeTest, StartsConfinedWithLabels) {
     EXPECT_THAT(status, ::testing::HasSubstr("CapEff:\t00000000000000c0"));  // SETGID, SETUID
     EXPECT_THAT(status, ::testing::HasSubstr("NoNewPrivs:\t1"));
     EXPECT_THAT(status, ::testing::HasSubstr("Seccomp:\t2"));
-    EXPECT_THAT(run(client().container_logs(id, 10)).value(),
-                ::testing::HasSubstr("/var/lib/codegen-worker/config.json"));
+    EXPECT_TRUE(until([&] {  // the engine writes its log a little later
+        return run(client().container_logs(id, 10)).value().contains("/var/lib/codegen-worker/config.json");
+    }));
 
     auto bodies = run(runtime->list());
     ASSERT_TRUE(bodies);
