@@ -21,7 +21,7 @@ class DockerRuntimeTest : public ::testing::Test {
     void TearDown() override {
         watch_.reset();
         auto runtime = make();
-        for (const std::string& id : {"w1", "w2"}) run(runtime->remove(name(id), 0ms));
+        for (const std::string& id : {"w1", "w2"}) EXPECT_TRUE(run(runtime->remove(name(id), 0ms)));
     }
 
     DockerOptions options() {
@@ -69,13 +69,12 @@ class DockerRuntimeTest : public ::testing::Test {
     }
     clients::DockerClient client() { return clients::DockerClient::make(io_.get_executor()).value(); }
 
-    static std::unique_ptr<codegen::testing::TinyImage> image_;
+    static inline std::unique_ptr<codegen::testing::TinyImage> image_;
     TempState state_;
     asio::io_context io_;
     std::vector<BodyEnd> ends_;
     std::unique_ptr<async::Scope> watch_;
 };
-std::unique_ptr<codegen::testing::TinyImage> DockerRuntimeTest::image_;
 
 constexpr const char* kWaiting = "trap 'exit 3' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
 
