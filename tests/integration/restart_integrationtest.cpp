@@ -24,6 +24,11 @@ class Restart : public OnEachRuntime {
         return task;
     }
     std::vector<int> agents() const { return processes_with(mark_ + " -c"); }
+    // The agent itself: a child that it forked but that has not run its own program yet looks the same.
+    int agent() const {
+        const auto pids = agents();
+        return pids.empty() ? -1 : std::ranges::min(pids);
+    }
     void let_go(ControlPlane& plane) { std::ofstream(plane.worker_directory(worker_) / "workspace" / "go") << "go"; }
     static void expect_completed_once(ControlPlane& plane, const std::string& task) {
         const auto record = plane.wait_for_end(task);
@@ -61,11 +66,11 @@ TEST_P(Restart, KilledControlPlaneAdoptsTheRunningWorker) {
     ControlPlane plane({.runtime = runtime()});
     const auto task = start_waiting_task(plane);
     const auto body = plane.body_id(worker_);
-    const auto agent = agents();
+    const int before = agent();
     plane.kill_hard();
     plane.start();
     EXPECT_EQ(plane.body_id(worker_), body);
-    EXPECT_EQ(agents(), agent);
+    EXPECT_EQ(agent(), before);
     let_go(plane);
     expect_completed_once(plane, task);
 }
@@ -83,9 +88,9 @@ TEST_P(Restart, ControlPlaneDiesAndTheAgentEndsMeanwhile) {
 TEST_P(Restart, RedisLosesEverythingWhileTheAgentRuns) {
     ControlPlane plane({.runtime = runtime()});
     const auto task = start_waiting_task(plane);
-    const auto agent = agents();
+    const int before = agent();
     destroy_redis(plane);
-    EXPECT_EQ(agents(), agent);
+    EXPECT_EQ(agent(), before);
     let_go(plane);
     expect_completed_once(plane, task);
 }
