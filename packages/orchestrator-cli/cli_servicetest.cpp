@@ -259,17 +259,18 @@ TEST_F(CliTest, no_control_plane) {
 // The server comes back between the tries: nobody notices.
 TEST_F(CliTest, a_restart_of_the_api_is_waited_out) {
     run(io_, server_->stop(100ms));
-    {
-        // What a killed server leaves behind: a socket that nobody listens on.
-        asio::local::stream_protocol::acceptor stale(
-            io_, asio::local::stream_protocol::endpoint((directory_ / "api.sock").string()));
-    }
+    // A server that is killed while it answers the first try; what it leaves behind is a socket that nobody listens on.
+    auto killed = std::make_unique<asio::local::stream_protocol::acceptor>(
+        io_, asio::local::stream_protocol::endpoint((directory_ / "api.sock").string()));
     std::optional<Ran> ran;
     async::Scope scope(io_.get_executor());
     scope.spawn("list", [](Task<Ran> task, std::optional<Ran>* out) -> Task<void> {
         out->emplace(co_await std::move(task));
     }(start({"project", "list"}), &ran));
-    run(io_, async::sleep_for(300ms));
+    run(io_, [](asio::local::stream_protocol::acceptor* acceptor) -> Task<void> {
+        co_await acceptor->async_accept(asio::use_awaitable);
+    }(killed.get()));
+    killed.reset();
     EXPECT_FALSE(ran) << "it does not give up at once";
     server_ = std::make_unique<http::Server>(io_.get_executor(), api_->handler(), api_->server_options());
     ASSERT_TRUE(server_->listen_unix(directory_ / "api.sock", 0600));

@@ -15,7 +15,6 @@
 #include <string_view>
 
 #include "packages/worker-wrapper/log.hpp"
-#include "packages/worker-wrapper/sandbox.hpp"
 #include "packages/worker-wrapper/spawn.hpp"
 #include "shared/json/json.hpp"
 #include "shared/posix/file.hpp"
@@ -64,11 +63,13 @@ Body::Body(Loop& loop, const contracts::WrapperConfig& config, std::string own_p
 Body::~Body() {
     loop_.cancel(timer_);
     if (report_) loop_.unwatch(report_.get());
+    discard_prepared();
 }
 
 void Body::start(const LaunchPlan& plan, const BodyStreams& streams, Events events) {
     events_ = std::move(events);
     said_started_ = said_end_ = false;
+    told_.reset();
     report_text_.clear();
     init_ = -1;
     auto started = config_.sandbox ? start_in_sandbox(plan, streams) : start_in_docker(plan, streams);
@@ -113,43 +114,63 @@ Result<pid_t> Body::start_in_docker(const LaunchPlan& plan, const BodyStreams& s
 }
 
 Result<pid_t> Body::start_in_sandbox(const LaunchPlan& plan, const BodyStreams& streams) {
-    std::vector<posix::Fd> files;
-    auto memory = [&](std::string_view name, std::string_view content) {
-        auto fd = memory_file(name, content);
-        if (!fd) return -1;
-        files.push_back(std::move(*fd));
-        return files.back().get();
-    };
-    SandboxDescriptors descriptors;
-    descriptors.passwd = memory("passwd", sandbox_passwd(config_));
-    descriptors.group = memory("group", sandbox_group(config_));
-    descriptors.hosts = memory("hosts", "127.0.0.1 localhost worker\n");
-    descriptors.resolv_conf = memory("resolv.conf", "");
-    descriptors.plan = memory("plan", json::write(plan));
-    if (descriptors.plan < 0) return posix::errno_error("memfd", errno);
-    if (config_.sandbox->seccomp_filter) {
-        auto filter = posix::open_regular(*config_.sandbox->seccomp_filter);
-        if (!filter) return std::unexpected(in_context(filter.error(), "seccomp filter"));
-        files.push_back(std::move(*filter));
-        descriptors.seccomp = files.back().get();
+    const bool was_prepared = prepared_.has_value();
+    if (!prepared_) {
+        auto made = prepare_sandbox(config_);
+        if (!made) return std::unexpected(made.error());
+        prepared_ = std::move(*made);
     }
-    open_report();
-    descriptors.report = report_child_.get();
+    if (was_prepared) {
+        auto copy = [](int fd) { return posix::Fd(fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1); };
+        told_ = Told{plan, copy(streams.input), copy(streams.output), copy(streams.errors)};
+    }
+    // One that does not take it any more is about to end, and its end is dealt with where it is seen.
+    if (auto sent = send_start(prepared_->control.get(), plan, streams); !sent && sent.error().code != "unavailable") {
+        discard_prepared();
+        return std::unexpected(sent.error());
+    }
+    running_ = std::move(*prepared_);
+    prepared_.reset();
+    running_.control.reset();
+    report_ = std::move(running_.report);
+    loop_.watch(report_.get(), EPOLLIN, [this](std::uint32_t) { read_report(); });
+    return running_.pid;
+}
 
-    SpawnSpec spec;
-    spec.argv = sandbox_command(config_, descriptors);
-    spec.environment = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}};
-    spec.directory = "/";
-    spec.input = streams.input;
-    spec.output = streams.output;
-    spec.errors = streams.errors;
-    for (const auto& file : files) spec.keep.push_back(file.get());
-    spec.keep.push_back(descriptors.report);
-    if (geteuid() == 0)
-        spec.identity = Identity{static_cast<uid_t>(config_.agent_uid), static_cast<gid_t>(config_.agent_gid)};
-    spec.cgroups = config_.sandbox->cgroups;
-    spec.die_with_parent = true;
-    return spawn(spec);
+// A sandbox that waited and died: nothing of the request happened in it.
+bool Body::start_again() {
+    if (!told_ || killing_) return false;
+    const Told told = std::move(*std::exchange(told_, std::nullopt));
+    if (report_) {
+        loop_.unwatch(report_.get());
+        report_.reset();
+    }
+    log("warning", "the prepared sandbox died, another one takes the request", {{"error", complaint(running_)}});
+    auto started = start_in_sandbox(told.plan, {told.input.get(), told.output.get(), told.errors.get()});
+    if (!started) return false;
+    pid_ = *started;
+    return true;
+}
+
+void Body::prepare() {
+    if (!config_.sandbox || prepared_ || !empty()) return;
+    auto made = prepare_sandbox(config_);
+    if (made) {
+        prepared_ = std::move(*made);
+    } else {
+        log("warning", "no sandbox can be prepared; the next request tries again", {{"error", made.error().message}});
+    }
+}
+
+void Body::discard_prepared() {
+    if (!prepared_) return;
+    const pid_t pid = prepared_->pid;
+    prepared_.reset();
+    ::kill(pid, SIGKILL);
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    // What lost its bubblewrap before that could tie it to itself came to us.
+    for (pid_t orphan : children_of(getpid())) ::kill(orphan, SIGKILL);
 }
 
 void Body::read_report() {
@@ -178,6 +199,7 @@ void Body::report_line(std::string_view line) {
     const auto* object = value ? value->if_object() : nullptr;
     if (object == nullptr) return;
     if (object->contains("started")) {
+        told_.reset();
         if (!std::exchange(said_started_, true) && events_.started) events_.started();
     } else if (const auto* error = object->if_contains("error"); error != nullptr && error->is_string()) {
         say_failed(std::string(error->get_string()));
@@ -195,6 +217,7 @@ void Body::say_ended(AgentEnd end) {
 
 void Body::say_failed(std::string why) {
     if (std::exchange(said_end_, true)) return;
+    told_.reset();
     if (events_.failed) events_.failed(std::move(why));
 }
 
@@ -202,13 +225,22 @@ void Body::on_child_signal() {
     int status = 0;
     pid_t pid = 0;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (prepared_ && pid == prepared_->pid) {
+            const std::string why = complaint(*prepared_);
+            log("warning", "the prepared sandbox ended", {{"error", why}});
+            prepared_.reset();
+            continue;
+        }
         if (pid != pid_) continue;  // an orphan that came to us
         pid_ = -1;
         if (report_) read_report();
         if (said_end_) continue;
         if (config_.sandbox && !said_started_) {
+            if (start_again()) continue;
             const AgentEnd end = end_of(status);
-            say_failed("the sandbox ended with " + std::to_string(end.shell_code()) + " before the agent started");
+            const std::string why = complaint(running_);
+            say_failed("the sandbox ended with " + std::to_string(end.shell_code()) + " before the agent started" +
+                       (why.empty() ? "" : ": " + why));
         } else {
             say_ended(end_of(status));
         }
@@ -236,6 +268,7 @@ void Body::kill() {
 void Body::kill_round() {
     loop_.cancel(timer_);
     if (config_.sandbox) {
+        discard_prepared();
         if (pid_ > 0) ::kill(pid_, SIGKILL);
         // We are a subreaper: what loses its bubblewrap before that could tie it to itself is our child now.
         for (pid_t orphan : children_of(getpid())) ::kill(orphan, SIGKILL);

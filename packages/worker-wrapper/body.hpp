@@ -1,5 +1,5 @@
 // Everything that runs with the agent's rights: started, watched, killed as a whole. Docker: another uid in our
-// container. Sandbox: one bubblewrap each. One process tree at a time.
+// container. Sandbox: one bubblewrap each. One process tree at a time, beside it at most one sandbox that waits.
 #pragma once
 #include <sys/types.h>
 
@@ -9,15 +9,10 @@
 #include "packages/worker-wrapper/launch_plan.hpp"
 #include "packages/worker-wrapper/loop.hpp"
 #include "packages/worker-wrapper/outcome.hpp"
+#include "packages/worker-wrapper/prepared_sandbox.hpp"
 #include "shared/contracts/wrapper_config.hpp"
 
 namespace codegen::wrapper {
-
-struct BodyStreams {
-    int input = -1;  // descriptors for the child; stay the caller's
-    int output = -1;
-    int errors = -1;
-};
 
 class Body {
   public:
@@ -32,6 +27,8 @@ class Body {
     Body(Loop& loop, const contracts::WrapperConfig& config, std::string own_program);
     ~Body();
 
+    // Makes the next sandbox now, so that start() need not; nothing in Docker. Only while empty().
+    void prepare();
     // Only when nothing of an earlier start is left (its tree_gone has come). `failed` and the others are never called
     // from within start().
     void start(const LaunchPlan& plan, const BodyStreams& streams, Events events);
@@ -44,6 +41,8 @@ class Body {
     Result<pid_t> start_in_docker(const LaunchPlan& plan, const BodyStreams& streams);
     Result<pid_t> start_in_sandbox(const LaunchPlan& plan, const BodyStreams& streams);
     void open_report();
+    void discard_prepared();
+    bool start_again();
     void read_report();
     void report_line(std::string_view line);
     void kill_round();
@@ -57,7 +56,15 @@ class Body {
     pid_t pid_ = -1;          // the direct child: the agent, or bubblewrap
     pid_t init_ = -1;         // sandbox: PID 1 inside, as we see it
     posix::Fd report_;        // our end
-    posix::Fd report_child_;  // only while starting
+    posix::Fd report_child_;  // only while starting, Docker
+    std::optional<PreparedSandbox> prepared_;
+    PreparedSandbox running_;  // its diagnostics; the rest is taken
+    // What a prepared sandbox was told, until it says `started`: one that dies before that is replaced once.
+    struct Told {
+        LaunchPlan plan;
+        posix::Fd input, output, errors;
+    };
+    std::optional<Told> told_;
     std::string report_text_;
     bool said_started_ = false;
     bool said_end_ = false;  // ended or failed

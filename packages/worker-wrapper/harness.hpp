@@ -60,8 +60,9 @@ class TestWorker {
     void signal(int number);
     // Its end; the exit code as a shell shows it.
     int wait();
-    pid_t pid() const { return pid_; }  // sandbox
-    void die();                         // SIGKILL to the wrapper; start() makes a new one with the same directories
+    pid_t pid() const { return pid_; }    // sandbox
+    std::vector<pid_t> children() const;  // sandbox: of the wrapper
+    void die();                           // SIGKILL to the wrapper; start() makes a new one with the same directories
 
     void send(const std::string& request_id, const std::string& prompt = "do it", int timeout = 60);
     void send_raw(const std::string& data);

@@ -273,6 +273,14 @@ bool TestWorker::has_event(const std::string& text) {
     return std::ranges::any_of(events(), [&](const auto& event) { return event.text == text; });
 }
 
+std::vector<pid_t> TestWorker::children() const {
+    const std::string id = std::to_string(pid_);
+    std::ifstream file("/proc/" + id + "/task/" + id + "/children");
+    std::vector<pid_t> out;
+    for (pid_t child = 0; file >> child;) out.push_back(child);
+    return out;
+}
+
 int TestWorker::processes_with(const std::string& text) {
     int count = 0;
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {

@@ -16,6 +16,7 @@
 #include "packages/worker-wrapper/forwarder.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "packages/worker-wrapper/loop.hpp"
+#include "packages/worker-wrapper/prepared_sandbox.hpp"
 #include "packages/worker-wrapper/spawn.hpp"
 #include "shared/json/instantiate.hpp"
 #include "shared/posix/file.hpp"
@@ -121,7 +122,7 @@ int run_launch(int plan_fd, int report_fd) {
     return stop(posix::errno_error("exec " + plan->argv.at(0), errno).error());
 }
 
-int run_init(int plan_fd, int report_fd) {
+int run_init(int control_fd, int report_fd) {
     close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);  // ours and what bubblewrap may have left open
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     std::signal(SIGPIPE, SIG_IGN);
@@ -129,7 +130,12 @@ int run_init(int plan_fd, int report_fd) {
         report(report_fd, "error", boost::json::string(error.message));
         return kStartFailed;
     };
-    auto plan = read_plan(plan_fd);
+    auto received = receive_start(control_fd);
+    if (!received) return stop(received.error());
+    if (!*received) return 0;
+    StartMessage start = std::move(**received);
+    ::close(control_fd);
+    auto plan = read_plan(start.plan.get());
     if (!plan) return stop(plan.error());
 
     Loop loop;
@@ -164,17 +170,16 @@ int run_init(int plan_fd, int report_fd) {
     spec.argv = std::move(*argv);
     spec.environment = plan->environment;
     spec.directory = plan->directory;
-    spec.input = STDIN_FILENO;
-    spec.output = STDOUT_FILENO;
+    spec.input = start.input.get();
+    spec.output = start.output.get();
+    spec.errors = start.errors.get();
     spec.likely_oom_victim = true;
     if (plan->max_processes) spec.max_processes = static_cast<rlim_t>(*plan->max_processes);
     auto started = spawn(spec);
     if (!started) return stop(started.error());
     agent = *started;
     report(report_fd, "started", true);
-    // Only the agent may hold its pipes: their end is the end of the run's output.
-    posix::Fd null_fd(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    for (int fd : {STDIN_FILENO, STDOUT_FILENO}) dup2(null_fd.get(), fd);
+    start = {};  // only the agent may hold its pipes: their end is the end of the run's output
     loop.run();
     return code;  // the namespace dies with us, and whatever the agent left in it
 }

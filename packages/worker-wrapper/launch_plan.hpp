@@ -1,5 +1,5 @@
-// What runs with the agent's rights, told to `worker-wrapper init` (sandbox) or `worker-wrapper launch` (Docker)
-// through an inherited descriptor: our files in its home, its session, its command. Both programs come from one build.
+// What runs with the agent's rights, told to `worker-wrapper init` (sandbox) or `worker-wrapper launch` (Docker) by a
+// descriptor: our files in its home, its session, its command. Both programs come from one build.
 #pragma once
 #include <boost/describe/class.hpp>
 #include <cstdint>
@@ -57,6 +57,8 @@ Result<std::vector<std::string>> apply_plan(const LaunchPlan& plan);
 // an error after `launch` means started.
 
 int run_launch(int plan_fd, int report_fd);  // does not return when it could start the agent
-int run_init(int plan_fd, int report_fd);    // PID 1 of the sandbox; returns the agent's exit code as a shell shows it
+// PID 1 of the sandbox: waits for its one run at `control_fd` (prepared_sandbox.hpp); returns the agent's exit code as
+// a shell shows it, 0 when none came.
+int run_init(int control_fd, int report_fd);
 
 }  // namespace codegen::wrapper

@@ -24,9 +24,9 @@ constexpr std::string_view kHelp = R"(worker-wrapper - runs one worker of the Co
 
 usage:
   worker-wrapper                        run the worker that WRAPPER_CONFIG describes
-  worker-wrapper init PLAN REPORT       PID 1 inside a sandbox (started by the worker-wrapper outside);
-  worker-wrapper launch PLAN REPORT     with the agent's uid in a container (the same): both are numbers of
-                                        inherited descriptors
+  worker-wrapper init CONTROL REPORT    PID 1 inside a sandbox (started by the worker-wrapper outside);
+  worker-wrapper launch PLAN REPORT     with the agent's uid in a container (the same): numbers of inherited
+                                        descriptors
   worker-wrapper --version | --help
 
 Without "sandbox" in its configuration it must be PID 1 of a container: uid 0, capabilities SETUID and SETGID. With
@@ -95,8 +95,8 @@ int main(int argc, char** argv) {
     }
     if (mode != "init" && mode != "launch") return wrong_usage("unknown mode \"" + std::string(mode) + "\"");
     if (argc != 4) return wrong_usage(std::string(mode) + " needs two descriptors");
-    const int plan = std::atoi(argv[2]);
+    const int first = std::atoi(argv[2]);
     const int report = std::atoi(argv[3]);
-    if (plan < 3 || report < 3) return wrong_usage("PLAN and REPORT must be descriptors from 3 on");
-    return mode == "init" ? wrapper::run_init(plan, report) : wrapper::run_launch(plan, report);
+    if (first < 3 || report < 3) return wrong_usage("both must be descriptors from 3 on");
+    return mode == "init" ? wrapper::run_init(first, report) : wrapper::run_launch(first, report);
 }

@@ -50,7 +50,7 @@ std::vector<std::string> sandbox_command(const contracts::WrapperConfig& config,
     add({"--ro-bind", sandbox.wrapper_program, kInitProgram});
     add({"--remount-ro", "/", "--chdir", kWorkspace});
     if (descriptors.seccomp >= 0) add({"--seccomp", std::to_string(descriptors.seccomp)});
-    add({"--", kInitProgram, "init", std::to_string(descriptors.plan), std::to_string(descriptors.report)});
+    add({"--", kInitProgram, "init", std::to_string(descriptors.control), std::to_string(descriptors.report)});
     return argv;
 }
 

@@ -21,7 +21,7 @@ struct SandboxDescriptors {
     int hosts = -1;
     int resolv_conf = -1;
     int seccomp = -1;
-    int plan = -1;
+    int control = -1;
     int report = -1;
 };
 

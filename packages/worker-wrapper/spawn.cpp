@@ -132,9 +132,9 @@ bool set_standard(const std::array<int, 3>& sources) {
     _exit(127);
 }
 
-}  // namespace
-
-Result<pid_t> spawn(const SpawnSpec& spec) {
+// Fork or vfork: one caller waits until the program runs, the other does not.
+template <bool kWaits>
+Result<Spawning> start(const SpawnSpec& spec) {
     if (spec.argv.empty()) return fail(ErrorCategory::permanent, "spawn", "the command is empty");
     const Prepared prepared = prepare(spec);
     posix::Fd null_fd(open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -150,20 +150,38 @@ Result<pid_t> spawn(const SpawnSpec& spec) {
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
     const pid_t parent = getpid();
-    const pid_t pid = vfork();
+    const pid_t pid = kWaits ? vfork() : fork();
     if (pid == 0) child(spec, prepared, null_fd.get(), write_end.get(), parent);
     const int fork_error = errno;
     sigprocmask(SIG_SETMASK, &before, nullptr);
     if (pid < 0) return fail(ErrorCategory::transient, "spawn", std::string("fork: ") + std::strerror(fork_error));
-    write_end.reset();
+    return Spawning{pid, std::move(read_end)};
+}
+
+}  // namespace
+
+Result<pid_t> spawn(const SpawnSpec& spec) {
+    auto started = start<true>(spec);
+    if (!started) return std::unexpected(started.error());
+    const std::string why = failed_step(started->failure, spec.argv[0]);
+    if (why.empty()) return started->pid;
+    waitpid(started->pid, nullptr, 0);
+    return fail(ErrorCategory::permanent, "spawn", why);
+}
+
+Result<Spawning> spawn_in_background(const SpawnSpec& spec) {
+    auto started = start<false>(spec);
+    if (started) fcntl(started->failure.get(), F_SETFL, O_NONBLOCK);
+    return started;
+}
+
+std::string failed_step(const posix::Fd& failure_end, const std::string& program) {
     Failure failure{};
     ssize_t got = 0;
-    while ((got = read(read_end.get(), &failure, sizeof failure)) < 0 && errno == EINTR) {
+    while ((got = read(failure_end.get(), &failure, sizeof failure)) < 0 && errno == EINTR) {
     }
-    if (got != sizeof failure) return pid;
-    waitpid(pid, nullptr, 0);
-    return fail(ErrorCategory::permanent, "spawn",
-                std::string(step_name(failure.step)) + " " + spec.argv[0] + ": " + std::strerror(failure.error));
+    if (got != sizeof failure) return {};
+    return std::string(step_name(failure.step)) + " " + program + ": " + std::strerror(failure.error);
 }
 
 }  // namespace codegen::wrapper

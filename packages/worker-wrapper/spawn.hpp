@@ -1,4 +1,4 @@
-// Starts a program with vfork. In the child: every signal disposition default and nothing blocked (an inherited ignored
+// Starts a program. In the child: every signal disposition default and nothing blocked (an inherited ignored
 // SIGCHLD makes claude's tools fail), own session, exactly the given environment, only stdin, stdout, stderr and
 // `keep` open.
 #pragma once
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "shared/base/result.hpp"
+#include "shared/posix/fd.hpp"
 
 namespace codegen::wrapper {
 
@@ -36,7 +37,18 @@ struct SpawnSpec {
     bool likely_oom_victim = false;  // oom_score_adj raised, so that the agent dies before its guardians
 };
 
-// The pid. Errors: "spawn", naming the step and program ("exec /x: No such file or directory").
+// The pid, once the program runs (vfork). Errors: "spawn", naming the step and program ("exec /x: No such file or
+// directory").
 Result<pid_t> spawn(const SpawnSpec& spec);
+
+// The same, but it does not wait: joining a cgroup can take 15 ms (the kernel waits for all processors), which is then
+// the child's time alone. A step that failed is seen as its exit with 127, and said by failed_step(failure).
+struct Spawning {
+    pid_t pid = -1;
+    posix::Fd failure;  // not blocking
+};
+Result<Spawning> spawn_in_background(const SpawnSpec& spec);
+// "" when no step failed.
+std::string failed_step(const posix::Fd& failure_end, const std::string& program);
 
 }  // namespace codegen::wrapper

@@ -91,6 +91,7 @@ Result<void> Wrapper::run() {
     });
     loop_.before_wait([this] { before_wait(); });
     link_.start();
+    body_.prepare();
     loop_.run();
     return {};
 }
@@ -255,7 +256,8 @@ void Wrapper::end(contracts::ResultFile file) {
 void Wrapper::run_next() {
     hold_readers();
     if (stopping_) return;
-    if (auto job = ledger_.next()) begin(std::move(*job));
+    if (auto job = ledger_.next()) return begin(std::move(*job));
+    body_.prepare();
 }
 
 // The shared pool is only asked while there is nothing to do: another worker may be idle.

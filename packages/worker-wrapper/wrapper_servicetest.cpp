@@ -441,6 +441,38 @@ TEST(SandboxWorker, AsAnOrdinaryUser) {
     EXPECT_EQ(worker.wait(), 0);
 }
 
+// The sandbox that waits for the next request: a process of ours that anything on the host may kill.
+TEST(SandboxWorker, ADeadPreparedSandboxIsReplaced) {
+    TestWorker worker(Form::sandbox, "cat; echo; " + std::string(kSuccess));
+    worker.start();
+    for (const std::string id : {"r1", "r2"}) {
+        ASSERT_TRUE(wait_until([&] { return !worker.children().empty(); })) << worker.log();
+        for (pid_t child : worker.children()) EXPECT_EQ(::kill(child, SIGKILL), 0);
+        worker.send(id, "prompt of " + id);
+        EXPECT_EQ(worker.expect_result(id).status, ResultStatus::success) << worker.log();
+        EXPECT_TRUE(worker.has_event("prompt of " + id));
+    }
+}
+
+TEST(SandboxWorker, NoSandboxIsLeftWhenItStopsWhileItWaits) {
+    TestWorker worker(Form::sandbox, kSuccess);
+    worker.start();
+    ASSERT_TRUE(wait_until([&] { return !worker.children().empty(); })) << worker.log();
+    worker.signal(SIGTERM);
+    EXPECT_EQ(worker.wait(), 0);
+    EXPECT_TRUE(wait_until([&] { return TestWorker::processes_with(worker.path("workspace")) == 0; }));
+}
+
+TEST(SandboxWorker, ASandboxThatCannotBeMadeSaysWhy) {
+    TestWorker worker(Form::sandbox, kSuccess);
+    worker.config.sandbox->mounts.push_back({worker.path("nowhere"), "/opt/nowhere"});
+    worker.start();
+    worker.send("r1");
+    const auto output = worker.expect_result("r1");
+    EXPECT_EQ(output.reason, FailureReason::infrastructure);
+    EXPECT_THAT(output.error.value_or(""), HasSubstr("nowhere"));
+}
+
 TEST(DockerWorker, AForkBombAtThePidsLimitDies) {
     TestWorker worker(Form::docker, "bomb() { bomb | bomb & }; bomb; sleep 100");
     worker.start();

@@ -431,7 +431,7 @@ TEST(SandboxCommand, ShowsWhatItMustAndNothingElse) {
     config.home = "/state/w/home";
     config.workspace = "/state/w/workspace";
     SandboxDescriptors descriptors;
-    descriptors.plan = 5;
+    descriptors.control = 5;
     descriptors.report = 6;
     descriptors.seccomp = 7;
     const auto argv = sandbox_command(config, descriptors);

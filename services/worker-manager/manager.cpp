@@ -71,7 +71,7 @@ Task<void> Manager::consume_until(redis::Consumer* consumer, redis::Consumer* ot
 }
 
 Task<Result<void>> Manager::on_command(redis::Delivery delivery) {
-    auto command = contracts::parse_worker_command(delivery.data);
+    auto command = delivery.parse<contracts::WorkerCommand>();
     if (!command) co_return std::unexpected(invalid(command.error()));
     if (auto* create = std::get_if<contracts::CreateWorkerCommand>(&*command))
         co_return co_await on_create(std::move(*create));

@@ -32,6 +32,12 @@ struct Delivery {
     std::string data;         // the field `data`; without one, the entry's own fields as a JSON object (older writers)
     std::string traceparent;  // or empty
     int attempt = 1;          // 1 + retries so far
+
+    // `data` as T, whichever of the two ways it was written.
+    template <class T>
+    json::Parsed<T> parse() const {
+        return entry.field("data") ? json::parse<T>(data) : json::parse_fields<T>(data);
+    }
 };
 
 // The error's category decides: transient and upstream are retried with backoff while the entry stays pending, then
@@ -61,7 +67,7 @@ template <class T>
 DeliveryHandler typed(std::function<Task<Result<void>>(T, Delivery)> handler) {
     return [handler = std::move(handler)](Delivery delivery) -> Task<Result<void>> {
         // Not a coroutine itself: the frame below owns everything it needs.
-        auto message = json::parse<T>(delivery.data);
+        auto message = delivery.parse<T>();
         if (!message)
             return [](FieldErrors errors) -> Task<Result<void>> {
                 co_return std::unexpected(invalid(errors));

@@ -33,8 +33,12 @@ Task<void> DataLossDetector::Impl::look(std::shared_ptr<Impl> self) {
     std::int64_t count = 0;
     std::from_chars(stored->text.data(), stored->text.data() + stored->text.size(), count);
     if (count == 0 || count < last) {
-        log::warning("Redis lost data, publishing again",
-                     {{"key", key}, {"stored", std::to_string(count)}, {"expected", std::to_string(last)}});
+        if (last == 0) {
+            log::info("nothing in Redis is from an earlier run, publishing what waits", {{"key", key}});
+        } else {
+            log::warning("Redis lost data, publishing again",
+                         {{"key", key}, {"stored", std::to_string(count)}, {"expected", std::to_string(last)}});
+        }
         auto told = co_await on_loss();
         if (!told) {
             log::error("what Redis lost could not be published again", {{"error", told.error().message}});

@@ -4,6 +4,7 @@
 #include <boost/json/parse.hpp>
 #include <fstream>
 
+#include "shared/base/ids.hpp"
 #include "tests/harness/control_plane.hpp"
 #include "tests/harness/runtimes.hpp"
 
@@ -70,6 +71,26 @@ TEST_P(Malformed, EveryConsumedStreamKeepsWhatItCannotReadAndGoesOn) {
     EXPECT_EQ(plane.wait_for_end(waiting).at("status").as_string(), "completed");
     const auto next = plane.start_task(project, "echo y > y; " + kCommitAndReport);
     EXPECT_EQ(plane.wait_for_end(next).at("status").as_string(), "completed");
+}
+
+// Such an entry has no `data`; its answer proves that it was read, not that the sweeper found the task.
+TEST_P(Malformed, AnEntryWrittenFieldByFieldIsRead) {
+    ControlPlane plane({.runtime = runtime()});
+    const auto project = plane.create_project("older");
+    const auto id = new_uuid();
+    const auto created = plane.api("/api/tasks", "POST",
+                                   boost::json::serialize(boost::json::object{
+                                       {"id", id},
+                                       {"project_id", project},
+                                       {"type", "engineering"},
+                                       {"spec", "do it"},
+                                       {"task_metadata",
+                                        {{"agent", "custom"}, {"agent_command", "echo x > x; " + kCommitAndReport}}}}));
+    ASSERT_TRUE(created.as_object().contains("id")) << boost::json::serialize(created);
+    plane.redis({"XADD", "engineering:queue", "*", "task_id", id, "project_id", project, "user_id", "1",
+                 "callback_stream", "older:answers"});
+    EXPECT_EQ(plane.wait_for_end(id).at("status").as_string(), "completed");
+    eventually("the result is on the callback stream", [&] { return plane.stream("older:answers").size() == 1; });
 }
 
 CODEGEN_ON_EACH_RUNTIME(Malformed);
