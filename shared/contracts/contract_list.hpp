@@ -61,4 +61,9 @@
     X(ApiKey)                    \
     X(ApiKeyCreate)              \
     X(AvailableModel)            \
-    X(Resource)
+    X(Resource)                  \
+    X(RagMessage)                \
+    X(RagDocument)               \
+    X(RagQuery)                  \
+    X(RagHit)                    \
+    X(RagSummary)

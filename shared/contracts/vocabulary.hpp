@@ -46,6 +46,8 @@ BOOST_DEFINE_ENUM_CLASS(IncidentSeverity, low, medium, high, critical)
 BOOST_DEFINE_ENUM_CLASS(IncidentStatus, detected, recovering, resolved, failed)
 BOOST_DEFINE_ENUM_CLASS(DeploymentStatus, running, stopped, failed, pending)
 BOOST_DEFINE_ENUM_CLASS(ApiKeyType, system, project)
+BOOST_DEFINE_ENUM_CLASS(RagRole, user, assistant, system)
+BOOST_DEFINE_ENUM_CLASS(RagKind, document, message)
 
 // Other spellings that are read (found by shared/json through argument-dependent lookup).
 std::optional<ServiceModule> enum_alias(std::string_view text, ServiceModule);
