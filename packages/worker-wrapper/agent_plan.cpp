@@ -1,15 +1,13 @@
 #include "packages/worker-wrapper/agent_plan.hpp"
 
 #include <algorithm>
-#include <cctype>
 
-#include "packages/worker-wrapper/agent_stream.hpp"
+#include "packages/worker-wrapper/agents/agent.hpp"
 #include "packages/worker-wrapper/sandbox.hpp"
 #include "shared/json/enum.hpp"
 
 namespace codegen::wrapper {
 
-using contracts::AgentType;
 using contracts::WrapperConfig;
 
 namespace {
@@ -21,21 +19,6 @@ std::string joined(const std::vector<std::string>& parts, std::string_view separ
         out += part;
     }
     return out;
-}
-
-// claude's own rule for the folder of a project: its path with everything but letters and digits as '-'.
-std::string claude_session_file(std::string_view session_id) {
-    std::string folder(kWorkspace);
-    for (char& c : folder)
-        if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '-';
-    return std::string(kHome) + "/.claude/projects/" + folder + "/" + std::string(session_id) + ".jsonl";
-}
-
-std::string number_text(double value) {
-    std::string text = fmt::format("{:.6f}", value);
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.ends_with('.')) text.pop_back();
-    return text;
 }
 
 std::string path_of(const WrapperConfig& config) {
@@ -56,13 +39,11 @@ Result<void> check_config(const WrapperConfig& config) {
     auto bad = [](std::string path, std::string message) {
         return fail(ErrorCategory::fatal, "invalid", path + ": " + message, path);
     };
-    if (make_agent_stream(config.agent_type) == nullptr)
+    const Agent* agent = find_agent(config.agent_type);
+    if (agent == nullptr)
         return bad("agent_type", std::string(json::name_of(config.agent_type)) +
                                      " is not supported by this worker-wrapper, use claude or custom");
-    if (config.agent_type == AgentType::custom && config.command.empty())
-        return bad("command", "empty, a custom agent needs the command to run");
-    if (config.agent_type == AgentType::claude && !config.agent_program)
-        return bad("agent_program", "missing, claude needs the path of its program");
+    if (auto able = agent->check(config); !able) return able;
     if (config.heartbeat_ms <= 0)
         return bad("heartbeat_ms", std::to_string(config.heartbeat_ms) + " is not a positive time");
     if (config.kill_grace_ms < 0) return bad("kill_grace_ms", std::to_string(config.kill_grace_ms) + " is negative");
@@ -84,13 +65,7 @@ std::map<std::string, std::string> agent_environment(const WrapperConfig& config
         out.emplace("GIT_" + std::string(who) + "_EMAIL", "agent@codegen.invalid");
     }
     out.emplace("GIT_TERMINAL_PROMPT", "0");
-    if (config.agent_type == AgentType::claude) {
-        out.emplace("ANTHROPIC_BASE_URL", loopback + "/model/anthropic");
-        out.emplace("ANTHROPIC_API_KEY", "placeholder");
-        out.emplace("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
-        out.emplace("DISABLE_AUTOUPDATER", "1");
-        out.emplace("CLAUDE_CODE_MAX_RETRIES", "4");  // the default of 10 keeps a dead provider's task for minutes
-    }
+    out.merge(find_agent(config.agent_type)->environment(config, loopback));
     for (const auto& [name, value] : config.env_vars) out.insert_or_assign(name, value);
     for (const auto& [name, value] : config.provider_environment) out.insert_or_assign(name, value);
     // Who the worker is cannot be changed by a configuration.
@@ -121,21 +96,7 @@ LaunchPlan agent_plan(const WrapperConfig& config, const Job& job, const std::st
     LaunchPlan plan;
     plan.environment = agent_environment(config, job, session_id);
     plan.directory = std::string(kWorkspace);
-    if (config.agent_type == AgentType::claude) {
-        plan.argv = {*config.agent_program, "-p",        "--output-format",
-                     "stream-json",         "--verbose", "--dangerously-skip-permissions"};
-        if (config.model) plan.argv.insert(plan.argv.end(), {"--model", *config.model});
-        if (job.developer && job.developer->budget_usd)
-            plan.argv.insert(plan.argv.end(), {"--max-budget-usd", number_text(*job.developer->budget_usd)});
-        plan.session =
-            PlannedSession{claude_session_file(session_id), {"--resume", session_id}, {"--session-id", session_id}};
-        if (!config.instructions.empty())
-            plan.files.push_back({std::string(kHome) + "/.claude/CLAUDE.md", config.instructions});
-    } else {
-        plan.argv = config.command;
-        if (!config.instructions.empty())
-            plan.files.push_back({std::string(kHome) + "/AGENTS.md", config.instructions});
-    }
+    find_agent(config.agent_type)->plan(config, job, session_id, plan);
     if (config.sandbox) {
         plan.forwarder =
             PlannedForwarder{config.loopback_port, std::string(kGateway) + "/http.sock", config.gateway_wait_ms};

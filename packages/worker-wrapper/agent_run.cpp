@@ -1,5 +1,6 @@
 #include "packages/worker-wrapper/agent_run.hpp"
 
+#include "packages/worker-wrapper/agents/agent.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "packages/worker-wrapper/oom.hpp"
 
@@ -16,7 +17,7 @@ AgentRun::AgentRun(Loop& loop, const contracts::WrapperConfig& config, Body& bod
       session_id_(std::move(session_id)),
       hooks_(std::move(hooks)),
       collector_(loop, config, body),
-      stream_(make_agent_stream(config.agent_type)),
+      stream_(find_agent(config.agent_type)->stream()),
       input_(loop),
       output_(loop,
               [this](std::string_view bytes) {

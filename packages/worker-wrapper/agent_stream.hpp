@@ -1,6 +1,6 @@
-// What an agent prints, turned into events, usage and its own final record. One parser an agent type; pure.
+// What an agent prints, turned into events, usage and its own final record. Each agent brings its parser (agents/);
+// pure.
 #pragma once
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,8 +50,5 @@ class AgentStream {
 
 inline constexpr std::size_t kLongestLine = 16u << 20;       // of stdout; a line may hold a whole file
 inline constexpr std::size_t kLongestEventText = 64u << 10;  // what one event carries
-
-// For claude and custom; nullptr for agents that this build cannot run yet.
-std::unique_ptr<AgentStream> make_agent_stream(contracts::AgentType type);
 
 }  // namespace codegen::wrapper

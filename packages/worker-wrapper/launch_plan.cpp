@@ -83,13 +83,25 @@ Result<LaunchPlan> read_plan(int fd) {
     return std::move(*plan);
 }
 
+bool known_session(const LaunchPlan& plan) {
+    if (!plan.session || plan.session->ending.empty()) return false;
+    namespace fs = std::filesystem;
+    constexpr int kDeepest = 3;  // codex: year/month/day
+    std::error_code error;
+    fs::recursive_directory_iterator entry(plan.session->folder, fs::directory_options::skip_permission_denied, error);
+    for (; !error && entry != fs::end(entry); entry.increment(error)) {
+        if (entry.depth() >= kDeepest) entry.disable_recursion_pending();
+        if (entry->path().filename().native().ends_with(plan.session->ending)) return true;
+    }
+    return false;
+}
+
 Result<std::vector<std::string>> apply_plan(const LaunchPlan& plan) {
     for (const auto& file : plan.files)
         if (auto written = write_planned(file); !written) return std::unexpected(written.error());
     std::vector<std::string> argv = plan.argv;
     if (plan.session) {
-        const bool known = ::access(plan.session->file.c_str(), F_OK) == 0;
-        const auto& more = known ? plan.session->resume : plan.session->start;
+        const auto& more = known_session(plan) ? plan.session->resume : plan.session->start;
         argv.insert(argv.end(), more.begin(), more.end());
     }
     return argv;

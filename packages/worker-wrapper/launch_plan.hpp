@@ -19,13 +19,15 @@ struct PlannedFile {
 };
 BOOST_DESCRIBE_STRUCT(PlannedFile, (), (path, content))
 
-// Known session -> `resume`, else `start`: appended to argv.
+// Known session -> `resume`, else `start`: appended to argv. Known: somewhere below `folder`, not deeper than agents
+// have it, is a file whose name ends with `ending`.
 struct PlannedSession {
-    std::string file;  // exists: the session is known
+    std::string folder;
+    std::string ending;
     std::vector<std::string> resume;
     std::vector<std::string> start;
 };
-BOOST_DESCRIBE_STRUCT(PlannedSession, (), (file, resume, start))
+BOOST_DESCRIBE_STRUCT(PlannedSession, (), (folder, ending, resume, start))
 
 struct PlannedForwarder {
     int port = 0;
@@ -52,6 +54,8 @@ Result<LaunchPlan> read_plan(int fd);
 
 // Writes the files (parents made, what stands there replaced) and returns the command line.
 Result<std::vector<std::string>> apply_plan(const LaunchPlan& plan);
+
+bool known_session(const LaunchPlan& plan);
 
 // The report descriptor gets JSON lines {"started":true}, {"error":TEXT}, {"exit":N}, {"signal":N}; end of file without
 // an error after `launch` means started.

@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "packages/worker-wrapper/agents/agent.hpp"
 #include "packages/worker-wrapper/input_message.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "shared/base/ids.hpp"
@@ -11,7 +12,6 @@
 namespace codegen::wrapper {
 
 namespace streams = contracts::streams;
-using contracts::AgentType;
 using contracts::LifecycleKind;
 using contracts::WorkerType;
 
@@ -105,7 +105,7 @@ void Wrapper::link_up() {
 
 // Only then the input: a conversation that Redis knows is resumed.
 void Wrapper::learn_session() {
-    if (config_.agent_type != AgentType::claude) {
+    if (find_agent(config_.agent_type)->session_rule() == SessionRule::none) {
         session_known_ = true;
         return start_readers();
     }
@@ -215,11 +215,11 @@ void Wrapper::begin(Job job) {
         return run_next();
     }
     std::string session;
-    if (config_.agent_type == AgentType::claude) {
+    if (const auto rule = find_agent(config_.agent_type)->session_rule(); rule != SessionRule::none) {
         if (job.developer && job.developer->session_id) session_id_ = *job.developer->session_id;
-        if (session_id_.empty()) session_id_ = new_uuid();
+        if (session_id_.empty() && rule == SessionRule::chosen) session_id_ = new_uuid();
         session = session_id_;
-        store_session(session);
+        if (!session.empty()) store_session(session);
     } else if (job.developer && job.developer->session_id) {
         session = *job.developer->session_id;
     } else if (config_.session_id) {
@@ -240,6 +240,8 @@ void Wrapper::end(contracts::ResultFile file) {
         log_error("the result cannot be kept in a file",
                   {{"request_id", job.request_id}, {"error", saved.error().message}});
     ledger_.finished(job.request_id);
+    if (file.output.session_id && find_agent(config_.agent_type)->session_rule() == SessionRule::reported)
+        session_id_ = *file.output.session_id;
     if (file.output.session_id && *file.output.session_id == session_id_) store_session(session_id_);
     before_wait();  // its last events before its result
     publish(file);

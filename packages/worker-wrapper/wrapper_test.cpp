@@ -398,7 +398,8 @@ TEST(AgentPlan, Claude) {
                 ElementsAre("/opt/codegen/agents/claude/claude", "-p", "--output-format", "stream-json", "--verbose",
                             "--dangerously-skip-permissions", "--model", "m", "--max-budget-usd", "1.5"));
     ASSERT_TRUE(plan.session);
-    EXPECT_EQ(plan.session->file, "/home/agent/.claude/projects/-workspace/11111111-1111-4111-8111-111111111111.jsonl");
+    EXPECT_EQ(plan.session->folder, "/home/agent/.claude/projects/-workspace");
+    EXPECT_EQ(plan.session->ending, "11111111-1111-4111-8111-111111111111.jsonl");
     ASSERT_EQ(plan.files.size(), 1u);
     EXPECT_EQ(plan.files[0].path, "/home/agent/.claude/CLAUDE.md");
     const auto& environment = plan.environment;

@@ -1,10 +1,11 @@
 // The claude records are shaped as claude 2.1.197 prints them (docs: agents).
-#include "packages/worker-wrapper/agent_stream.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+
+#include "packages/worker-wrapper/agents/claude/claude.hpp"
 
 namespace codegen::wrapper {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 using contracts::AgentEventKind;
 using ::testing::HasSubstr;
 
-std::unique_ptr<AgentStream> claude() { return make_agent_stream(contracts::AgentType::claude); }
+std::unique_ptr<AgentStream> claude() { return Claude().stream(); }
 
 std::string assistant(std::string_view id, std::string_view block, std::string_view parent = "null") {
     return fmt::format(
@@ -133,24 +134,6 @@ TEST(ClaudeStream, LongTextsAreCutInEventsOnly) {
     EXPECT_EQ(events[0].text->size(), kLongestEventText);
     EXPECT_TRUE(events[0].data->at("truncated").as_bool());
     EXPECT_TRUE(stream->verdict());
-}
-
-TEST(CustomStream, EachLineIsItsOwnText) {
-    auto stream = make_agent_stream(contracts::AgentType::custom);
-    const auto events = stream->line("hello", false);
-    ASSERT_EQ(events.size(), 1u);
-    EXPECT_EQ(events[0].kind, AgentEventKind::text);
-    EXPECT_EQ(events[0].text, "hello");
-    for (std::string_view line : {"<result>", "{\"status\":\"failure\",", "\"summary\":\"over lines\"}", "</result>"})
-        stream->line(line, false);
-    ASSERT_TRUE(stream->verdict());
-    EXPECT_EQ(stream->verdict()->summary, "over lines");
-    EXPECT_FALSE(stream->final_record_expected());
-}
-
-TEST(MakeAgentStream, KnowsOnlyWhatItCanRun) {
-    EXPECT_EQ(make_agent_stream(contracts::AgentType::codex), nullptr);
-    EXPECT_EQ(make_agent_stream(contracts::AgentType::factory), nullptr);
 }
 
 }  // namespace

@@ -1,61 +1,15 @@
-#include "packages/worker-wrapper/agent_stream.hpp"
-
 #include <boost/json.hpp>
 
+#include "packages/worker-wrapper/agents/claude/claude.hpp"
+#include "packages/worker-wrapper/agents/record.hpp"
 #include "packages/worker-wrapper/text.hpp"
-#include "shared/json/json.hpp"
 
 namespace codegen::wrapper {
 namespace {
 
 using boost::json::object;
-using boost::json::value;
 using contracts::AgentEventKind;
 using contracts::FailureReason;
-
-std::string_view text_of(const object& o, std::string_view key) {
-    const auto* v = o.if_contains(key);
-    return v != nullptr && v->is_string() ? std::string_view(v->get_string()) : std::string_view();
-}
-
-const object* object_of(const object& o, std::string_view key) {
-    const auto* v = o.if_contains(key);
-    return v != nullptr ? v->if_object() : nullptr;
-}
-
-std::int64_t number_of(const object& o, std::string_view key) {
-    const auto* v = o.if_contains(key);
-    if (v == nullptr || !v->is_number()) return 0;
-    boost::system::error_code ignored;
-    const auto number = v->to_number<std::int64_t>(ignored);
-    return ignored ? 0 : number;
-}
-
-bool flag_of(const object& o, std::string_view key) {
-    const auto* v = o.if_contains(key);
-    return v != nullptr && v->is_bool() && v->get_bool();
-}
-
-StreamEvent text_event(AgentEventKind kind, std::string_view text, std::optional<object> data = {}) {
-    StreamEvent event{kind, shortened(text, kLongestEventText), std::move(data)};
-    if (event.text->size() < text.size()) {
-        if (!event.data) event.data.emplace();
-        (*event.data)["truncated"] = true;
-        (*event.data)["bytes"] = text.size();
-    }
-    return event;
-}
-
-class CustomStream final : public AgentStream {
-  public:
-    std::vector<StreamEvent> line(std::string_view text, bool cut) override {
-        finder_.feed(text);
-        if (!cut) finder_.feed("\n");
-        summary_.last_text = shortened(text, kLongestEventText);
-        return {text_event(AgentEventKind::text, text)};
-    }
-    bool final_record_expected() const override { return false; }
-};
 
 // `--output-format stream-json`, as seen with claude 2.1.197 and 2.1.330 (docs: agents).
 class ClaudeStream final : public AgentStream {
@@ -65,9 +19,8 @@ class ClaudeStream final : public AgentStream {
     std::vector<StreamEvent> line(std::string_view text, bool cut) override {
         events_.clear();
         if (text.empty()) return {};
-        auto parsed = cut ? json::Parsed<value>(std::unexpected(FieldErrors{})) : json::parse_any(text);
-        const object* record = parsed ? parsed->if_object() : nullptr;
-        if (record == nullptr) {
+        const auto record = record_of(text, cut);
+        if (!record) {
             // Not of the stream: a warning of its runtime, say. Never the agent's own text.
             events_.push_back(text_event(AgentEventKind::stderr_, text));
             return std::move(events_);
@@ -125,13 +78,7 @@ class ClaudeStream final : public AgentStream {
                 events_.push_back(text_event(AgentEventKind::thinking, text_of(*block, "thinking")));
             } else if (type == "tool_use") {
                 object data{{"id", text_of(*block, "id")}, {"name", text_of(*block, "name")}};
-                if (const auto* input = block->if_contains("input")) {
-                    if (auto size = boost::json::serialize(*input).size(); size <= kLongestEventText) {
-                        data["input"] = *input;
-                    } else {
-                        data["input_bytes"] = size;
-                    }
-                }
+                if (const auto* input = block->if_contains("input")) put_input(data, *input);
                 events_.push_back({AgentEventKind::tool_call, std::string(text_of(*block, "name")), std::move(data)});
             }
         }
@@ -230,11 +177,7 @@ class ClaudeStream final : public AgentStream {
         if (const auto* denials = record.if_contains("permission_denials");
             denials != nullptr && denials->is_array() && !denials->get_array().empty())
             data["permission_denials"] = *denials;
-        if (summary_.usage) {
-            object usage = json::to_value(*summary_.usage).as_object();
-            for (auto& [key, v] : usage) data[key] = v;
-        }
-        events_.push_back({AgentEventKind::usage, std::nullopt, std::move(data)});
+        events_.push_back(usage_event(std::move(data), summary_.usage));
     }
 
     std::vector<StreamEvent> events_;
@@ -247,15 +190,6 @@ class ClaudeStream final : public AgentStream {
 
 }  // namespace
 
-std::unique_ptr<AgentStream> make_agent_stream(contracts::AgentType type) {
-    switch (type) {
-        case contracts::AgentType::custom:
-            return std::make_unique<CustomStream>();
-        case contracts::AgentType::claude:
-            return std::make_unique<ClaudeStream>();
-        default:
-            return nullptr;
-    }
-}
+std::unique_ptr<AgentStream> Claude::stream() const { return std::make_unique<ClaudeStream>(); }
 
 }  // namespace codegen::wrapper

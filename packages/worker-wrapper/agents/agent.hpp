@@ -1,0 +1,45 @@
+// All that the wrapper must know about one kind of agent program. One folder beside this file for each, and one line in
+// registry.cpp; what the programs do and where they differ is in docs/agents.md. Pure: nothing here starts or reads
+// anything.
+//
+// The success rule is the stream's: `AgentStream::final_record_expected()` and `StreamSummary::final_record`.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+
+#include "packages/worker-wrapper/agent_stream.hpp"
+#include "packages/worker-wrapper/launch_plan.hpp"
+#include "shared/contracts/wrapper_config.hpp"
+
+namespace codegen::wrapper {
+
+struct Job;
+
+// Who names a conversation.
+enum class SessionRule {
+    none,      // there is none: each request begins anew
+    chosen,    // the wrapper, with a UUID that the program takes
+    reported,  // the program; its stream says the id, which the next request then resumes
+};
+
+class Agent {
+  public:
+    virtual ~Agent() = default;
+    // Error "invalid": this configuration cannot run it. By default: the path of its program must be there.
+    virtual Result<void> check(const contracts::WrapperConfig& config) const;
+    // Its settings and where its model provider is; `loopback` is the gateway's URL. A configuration may override them.
+    virtual std::map<std::string, std::string> environment(const contracts::WrapperConfig& config,
+                                                           const std::string& loopback) const;
+    // Command line, instruction file, other files in its home, session: into a plan that has all the rest. The prompt
+    // comes by standard input, which ends with it: an argument may have 128 KiB at most.
+    virtual void plan(const contracts::WrapperConfig& config, const Job& job, const std::string& session_id,
+                      LaunchPlan& plan) const = 0;
+    virtual SessionRule session_rule() const = 0;
+    virtual std::unique_ptr<AgentStream> stream() const = 0;
+};
+
+// The registry; lives as long as the process. nullptr: this build cannot run it.
+const Agent* find_agent(contracts::AgentType type);
+
+}  // namespace codegen::wrapper

@@ -1,0 +1,17 @@
+// Claude Code.
+#pragma once
+#include "packages/worker-wrapper/agents/agent.hpp"
+
+namespace codegen::wrapper {
+
+class Claude final : public Agent {
+  public:
+    std::map<std::string, std::string> environment(const contracts::WrapperConfig& config,
+                                                   const std::string& loopback) const override;
+    void plan(const contracts::WrapperConfig& config, const Job& job, const std::string& session_id,
+              LaunchPlan& plan) const override;
+    SessionRule session_rule() const override { return SessionRule::chosen; }
+    std::unique_ptr<AgentStream> stream() const override;
+};
+
+}  // namespace codegen::wrapper

@@ -1,0 +1,35 @@
+#include "packages/worker-wrapper/agents/custom/custom.hpp"
+
+#include "packages/worker-wrapper/agents/record.hpp"
+#include "packages/worker-wrapper/sandbox.hpp"
+#include "packages/worker-wrapper/text.hpp"
+
+namespace codegen::wrapper {
+namespace {
+
+class CustomStream final : public AgentStream {
+  public:
+    std::vector<StreamEvent> line(std::string_view text, bool cut) override {
+        finder_.feed(text);
+        if (!cut) finder_.feed("\n");
+        summary_.last_text = shortened(text, kLongestEventText);
+        return {text_event(contracts::AgentEventKind::text, text)};
+    }
+    bool final_record_expected() const override { return false; }
+};
+
+}  // namespace
+
+Result<void> Custom::check(const contracts::WrapperConfig& config) const {
+    if (!config.command.empty()) return {};
+    return fail(ErrorCategory::fatal, "invalid", "command: empty, a custom agent needs the command to run", "command");
+}
+
+void Custom::plan(const contracts::WrapperConfig& config, const Job&, const std::string&, LaunchPlan& plan) const {
+    plan.argv = config.command;
+    if (!config.instructions.empty()) plan.files.push_back({std::string(kHome) + "/AGENTS.md", config.instructions});
+}
+
+std::unique_ptr<AgentStream> Custom::stream() const { return std::make_unique<CustomStream>(); }
+
+}  // namespace codegen::wrapper
