@@ -45,6 +45,10 @@ constexpr std::array kSettings{
     Setting{secret, "ANTHROPIC_API_KEY", "", "", "key of the model provider; stays in the control plane, the gateway puts it in", ""},
     Setting{secret, "ANTHROPIC_AUTH_TOKEN", "", "", "the same as a bearer token", ""},
     Setting{text, "ANTHROPIC_BASE_URL", "", "https://api.anthropic.com", "where the model provider is", ""},
+    Setting{secret, "OPENAI_API_KEY", "", "", "key of OpenAI or of a provider that speaks its API; stays in the control plane", ""},
+    Setting{text, "OPENAI_BASE_URL", "", "https://api.openai.com", "where it is, with or without /v1", ""},
+    Setting{secret, "FACTORY_API_KEY", "", "", "key of Factory, for Factory's own models; stays in the control plane. Droid runs with the keys above without it", ""},
+    Setting{text, "FACTORY_API_BASE_URL", "", "https://api.factory.ai", "where Factory's API is", ""},
 };
 // clang-format on
 

@@ -209,7 +209,11 @@ struct Roles::Impl {
         o.egress_allow = split(configuration.text("EGRESS_ALLOW"));
         o.providers = {worker_manager::anthropic_provider(configuration.text("ANTHROPIC_BASE_URL"),
                                                           configuration.text("ANTHROPIC_API_KEY"),
-                                                          configuration.text("ANTHROPIC_AUTH_TOKEN"))};
+                                                          configuration.text("ANTHROPIC_AUTH_TOKEN")),
+                       worker_manager::openai_provider(configuration.text("OPENAI_BASE_URL"),
+                                                       configuration.text("OPENAI_API_KEY")),
+                       worker_manager::factory_provider(configuration.text("FACTORY_API_BASE_URL"),
+                                                        configuration.text("FACTORY_API_KEY"))};
         o.collect.bundle_bytes = configuration.bytes("BUNDLE_LIMIT");
         o.collect.unpacked_bytes = configuration.bytes("UNPACKED_LIMIT");
         return o;

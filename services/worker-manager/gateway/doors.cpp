@@ -11,7 +11,7 @@ namespace codegen::worker_manager {
 namespace {
 
 // RFC 9110, 7.6.1, and everything that says who somebody is.
-constexpr std::array<std::string_view, 15> kDropped{"connection",
+constexpr std::array<std::string_view, 17> kDropped{"connection",
                                                     "keep-alive",
                                                     "proxy-connection",
                                                     "transfer-encoding",
@@ -23,6 +23,8 @@ constexpr std::array<std::string_view, 15> kDropped{"connection",
                                                     "x-api-key",
                                                     "proxy-authorization",
                                                     "x-telegram-id",
+                                                    "openai-organization",
+                                                    "openai-project",
                                                     "content-length",
                                                     "cookie",
                                                     "set-cookie"};

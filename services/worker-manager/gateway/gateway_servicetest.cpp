@@ -404,6 +404,58 @@ TEST_F(GatewayTest, WithoutAKeyTheAnswerSaysWhatToSet) {
     EXPECT_TRUE(provider_.requests().empty());
 }
 
+TEST_F(GatewayTest, OpenAiIsReachedWithItsKeyWhicheverWayItsAddressIsWritten) {
+    for (const auto* suffix : {"", "/", "/v1", "/v1/"}) {
+        settings_.providers = {openai_provider(provider_.base_url() + suffix, "sk-real")};
+        open();
+        http::Headers headers;
+        headers.set("Authorization", "Bearer placeholder");
+        headers.set("OpenAI-Organization", "somebody");
+        for (const auto* path : {"/v1/responses", "/v1/chat/completions"}) {
+            ask("POST", std::string("/model/openai") + path, R"({"model":"m"})", headers);
+            const auto seen = provider_.requests().back();
+            EXPECT_EQ(seen.target, path) << suffix;
+            EXPECT_EQ(seen.headers.get("authorization"), "Bearer sk-real");
+            EXPECT_FALSE(seen.headers.get("openai-organization"));
+        }
+        EXPECT_EQ(ask("POST", "/model/openai/v1/files", "{}").status, 403u);
+        EXPECT_EQ(ask("GET", "/model/openai/v1/responses/r1").status, 403u);
+        run(gateway_->close());
+    }
+}
+
+TEST_F(GatewayTest, FactorysSessionsAndTelemetryAreAnsweredHere) {
+    for (const auto* key : {"", "fk-real"}) {
+        settings_.providers = {factory_provider(provider_.base_url(), key)};
+        open();
+        EXPECT_EQ(ask("GET", "/model/factory/api/sessions/9ee45cb1").status, 404u);
+        EXPECT_EQ(ask("POST", "/model/factory/api/otlp/traces/ingest", "{}").status, 200u);
+        EXPECT_EQ(ask("POST", "/model/factory/api/ingest", "{}").status, 200u);
+        EXPECT_EQ(ask("GET", "/model/factory/api/sessions").status, 403u);
+        EXPECT_EQ(ask("GET", "/model/factory/api/sessions/../keys").status, 403u);
+        EXPECT_EQ(ask("GET", "/model/factory/api/ingest").status, 403u);
+        run(gateway_->close());
+    }
+    EXPECT_TRUE(provider_.requests().empty());
+}
+
+TEST_F(GatewayTest, FactorysModelsNeedItsKeyAndWithoutOneDroidIsNobody) {
+    settings_.providers = {factory_provider(provider_.base_url(), "")};
+    open();
+    EXPECT_EQ(ask("GET", "/model/factory/api/cli/whoami").status, 404u);
+    const auto keyless = ask("POST", "/model/factory/api/llm/o/v1/responses", "{}");
+    EXPECT_EQ(keyless.status, 401u);
+    EXPECT_THAT(keyless.body, HasSubstr("FACTORY_API_KEY"));
+    EXPECT_TRUE(provider_.requests().empty());
+    run(gateway_->close());
+    settings_.providers = {factory_provider(provider_.base_url(), "fk-real")};
+    open();
+    ask("GET", "/model/factory/api/cli/whoami");
+    ask("POST", "/model/factory/api/llm/a/v1/messages", "{}");
+    ASSERT_EQ(provider_.requests().size(), 2u);
+    for (const auto& seen : provider_.requests()) EXPECT_EQ(seen.headers.get("authorization"), "Bearer fk-real");
+}
+
 TEST_F(GatewayTest, AProviderThatIsAwayIsA502InItsOwnShape) {
     settings_.providers = {anthropic_provider("http://127.0.0.1:1", "k", "")};
     open();

@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
+#include <optional>
 
 #include "services/worker-manager/gateway/api_routes.hpp"
 #include "services/worker-manager/gateway/doors.hpp"
@@ -26,12 +28,24 @@ http::Reply model_error(const Gate& gate, unsigned status, std::string_view type
     return reply;
 }
 
-bool allowed_path(const ModelProvider& provider, std::string_view path) {
-    return std::ranges::any_of(provider.paths, [&](const std::string& allowed) {
+bool matches(const std::vector<std::string>& patterns, std::string_view path) {
+    return std::ranges::any_of(patterns, [&](const std::string& allowed) {
         if (!allowed.ends_with("/*")) return path == allowed;
         const auto folder = std::string_view(allowed).substr(0, allowed.size() - 1);
         return path.starts_with(folder) && path.size() > folder.size() && !path.substr(folder.size()).contains('/');
     });
+}
+
+// What is answered in the provider's place, if this is.
+std::optional<http::Reply> answer_here(const ModelProvider& provider, std::string_view method, std::string_view path) {
+    const bool absent =
+        matches(provider.absent, path) || (provider.key_value.empty() && matches(provider.absent_without_key, path));
+    const bool swallowed = method == "POST" && matches(provider.swallowed, path);
+    if (!absent && !swallowed) return {};
+    http::Reply reply;
+    reply.head = absent ? http::json_response(404, {{"error", "codegen gateway: there is none"}})
+                        : http::json_response(200, boost::json::object{});
+    return reply;
 }
 
 void add_usage(GatewayCounts& counts, const ModelUsage& usage) {
@@ -51,7 +65,7 @@ struct Answer {
     UsageReader usage;
 };
 
-Task<Result<void>> pass_on(std::shared_ptr<Answer> answer, http::Stream& worker) {
+Task<Result<void>> pass_on(std::shared_ptr<Answer> answer, http::Stream* worker) {
     for (;;) {
         auto piece = co_await answer->stream->read_some();
         if (!piece) {
@@ -61,7 +75,7 @@ Task<Result<void>> pass_on(std::shared_ptr<Answer> answer, http::Stream& worker)
         if (piece->empty()) co_return Result<void>{};
         answer->gate->counts.model_bytes_received += static_cast<std::int64_t>(piece->size());
         answer->usage.feed(*piece);
-        auto written = co_await worker.write(*piece);
+        auto written = co_await worker->write(*piece);
         if (!written) co_return written;
     }
 }
@@ -77,7 +91,7 @@ http::Reply streaming_reply(Gate gate, std::unique_ptr<http::ResponseStream> str
     if (head.status >= 400) ++gate->counts.model_errors;
     const bool events = head.headers.get("Content-Type").value_or("").starts_with("text/event-stream");
     auto answer = std::make_shared<Answer>(std::move(gate), std::move(stream), events);
-    reply.body = [answer](http::Stream& worker) { return pass_on(answer, worker); };
+    reply.body = [answer](http::Stream& worker) { return pass_on(answer, &worker); };
     return reply;
 }
 
@@ -94,7 +108,9 @@ Task<http::Reply> model_door(Gate gate, http::Request request) {
         co_return refuse(gate, 403, fmt::format("there is no model provider \"{}\" here", name));
     const auto path = std::string_view(target).substr(0, target.find('?'));
     const bool read_or_post = request.method == "GET" || request.method == "HEAD" || request.method == "POST";
-    if (!is_plain_path(path) || !allowed_path(*provider, path) || !read_or_post)
+    if (is_plain_path(path))
+        if (auto here = answer_here(*provider, request.method, path)) co_return std::move(*here);
+    if (!is_plain_path(path) || !matches(provider->paths, path) || !read_or_post)
         co_return refuse(gate, 403,
                          fmt::format("{} {} of provider {} is not open to workers, only {}", request.method, path,
                                      provider->name, fmt::join(provider->paths, ", ")));

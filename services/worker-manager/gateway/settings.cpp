@@ -20,9 +20,27 @@ ModelProvider anthropic_provider(std::string base_url, std::string api_key, std:
 ModelProvider openai_provider(std::string base_url, std::string api_key) {
     ModelProvider provider;
     provider.name = "openai";
+    while (base_url.ends_with('/')) base_url.pop_back();
+    if (base_url.ends_with("/v1")) base_url.resize(base_url.size() - 3);
     provider.base_url = base_url.empty() ? "https://api.openai.com" : std::move(base_url);
     provider.key_setting = "OPENAI_API_KEY";
     provider.paths = {"/v1/responses", "/v1/chat/completions", "/v1/models", "/v1/models/*"};
+    provider.key_header = "authorization";
+    if (!api_key.empty()) provider.key_value = "Bearer " + api_key;
+    return provider;
+}
+
+ModelProvider factory_provider(std::string base_url, std::string api_key) {
+    ModelProvider provider;
+    provider.name = "factory";
+    provider.base_url = base_url.empty() ? "https://api.factory.ai" : std::move(base_url);
+    provider.key_setting = "FACTORY_API_KEY";
+    provider.absent_without_key = {"/api/cli/whoami", "/api/feature-flags", "/api/organization/managed-settings",
+                                   "/api/billing/limits"};
+    provider.paths = {"/api/llm/a/v1/messages", "/api/llm/o/v1/responses", "/api/llm/o/v1/chat/completions"};
+    provider.paths.insert(provider.paths.end(), provider.absent_without_key.begin(), provider.absent_without_key.end());
+    provider.absent = {"/api/sessions/*"};
+    provider.swallowed = {"/api/ingest", "/api/otlp/traces/ingest"};
     provider.key_header = "authorization";
     if (!api_key.empty()) provider.key_value = "Bearer " + api_key;
     return provider;

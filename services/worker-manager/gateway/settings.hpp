@@ -22,11 +22,20 @@ struct ModelProvider {
     // Allowed: exactly these; "/x/*" is one more segment. Nothing else below them: /v1/messages/batches belongs to the
     // key's owner, not to one worker, and its tokens would not be counted.
     std::vector<std::string> paths;
+    // Answered here and never asked of the provider. `absent`: 404, which an agent takes for "there is none".
+    // `absent_without_key`: the same while no key is configured. `swallowed`: a POST is answered 200 and goes nowhere.
+    std::vector<std::string> absent{};
+    std::vector<std::string> absent_without_key{};
+    std::vector<std::string> swallowed{};
 };
 
 // An empty key and token: none configured. The key wins when both are set. An empty base URL means the provider's own.
 ModelProvider anthropic_provider(std::string base_url, std::string api_key, std::string auth_token);
+// The base URL with or without its "/v1": OpenAI's own clients write it with, others without.
 ModelProvider openai_provider(std::string base_url, std::string api_key);
+// Factory's own API, which droid asks who it is, what it may do, and - with a key - for Factory's models. Its sessions
+// are the key owner's, so no worker reads them: there are none. Telemetry goes nowhere. Paths: seen of droid 0.215.0.
+ModelProvider factory_provider(std::string base_url, std::string api_key);
 
 struct GatewaySettings {
     redis::Address redis;
