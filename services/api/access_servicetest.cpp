@@ -34,6 +34,7 @@ class AccessTest : public ApiFixture {
         const bool is_user = target.starts_with("/api/users");
         const bool is_execution = target.starts_with("/api/task-executions");
         put("{telegram_id}", "100");
+        put("{model_id...}", "some/model");
         put("{id}", is_project ? project_ : is_user ? std::to_string(owner_) : is_execution ? execution_ : task_);
         return target;
     }
@@ -200,6 +201,9 @@ TEST_F(AccessTest, AnotherUserSeesAndChangesNothing) {
         {"POST /api/tokens", 403},
         {"GET /api/tokens", 403},
         {"DELETE /api/tokens/{id}", 403},
+        {"GET /api/available-models", 200},  // nobody's own
+        {"GET /api/available-models/{model_id...}", 404},
+        {"PUT /api/available-models/{model_id...}", 403},
         {"GET /health", 200},
         {"GET /api/health", 200},
         {"GET /metrics", 200},

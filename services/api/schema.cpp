@@ -44,6 +44,13 @@ CREATE TABLE tokens (
     created_at BIGINT NOT NULL);
 CREATE INDEX tokens_page ON tokens (created_at, id);
 CREATE INDEX tokens_worker ON tokens (worker_id, created_at, id);
+)"},
+            {2, "available models", R"(
+CREATE TABLE available_models (
+    id TEXT PRIMARY KEY, provider TEXT NOT NULL, context_window BIGINT, input_price DOUBLE PRECISION,
+    output_price DOUBLE PRECISION, cache_read_price DOUBLE PRECISION, cache_write_price DOUBLE PRECISION,
+    created_at BIGINT NOT NULL);
+CREATE INDEX available_models_page ON available_models (created_at, id);
 )"}};
 }
 
