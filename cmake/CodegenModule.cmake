@@ -8,8 +8,9 @@
 #   *_fuzz.cpp          libFuzzer, one executable a file (preset "fuzz")
 #   anything else       the module's library
 #
-#   codegen_module(NAME DEPS lib... [ASIO] [EXECUTABLE name] [STATIC_PIE] [TEST_DEPS lib...])
+#   codegen_module(NAME DEPS lib... [ASIO] [STORES] [EXECUTABLE name] [STATIC_PIE] [TEST_DEPS lib...])
 # ASIO: the module uses Boost.Asio. Others are kept free of it: the worker-wrapper links none of its code.
+# STORES: its service tests run once with SQLite and once, named *.postgres, with PostgreSQL (testing::TestStore).
 include(GoogleTest)
 
 add_library(codegen_options INTERFACE)
@@ -56,8 +57,13 @@ function(codegen_add_tests target label timeout deps)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT ${timeout})
 endfunction()
 
+function(codegen_add_postgres_tests target)
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_SUFFIX .postgres
+    PROPERTIES LABELS service TIMEOUT 180 ENVIRONMENT CODEGEN_TEST_STORE=postgres)
+endfunction()
+
 function(codegen_module name)
-  cmake_parse_arguments(arg "ASIO;STATIC_PIE" "EXECUTABLE" "DEPS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(arg "ASIO;STORES;STATIC_PIE" "EXECUTABLE" "DEPS;TEST_DEPS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   codegen_filter_suffix(main sources "/main\\.cpp$" ${sources})
   codegen_filter_suffix(e2e sources "_e2etest\\.cpp$" ${sources})
@@ -90,6 +96,9 @@ function(codegen_module name)
   endif()
   codegen_add_tests(${name}_test unit 120 "${name};${arg_TEST_DEPS}" ${unit})
   codegen_add_tests(${name}_servicetest service 180 "${name};${arg_TEST_DEPS}" ${service})
+  if(arg_STORES)
+    codegen_add_postgres_tests(${name}_servicetest)
+  endif()
   codegen_add_tests(${name}_integrationtest integration 300 "${name};${arg_TEST_DEPS}" ${integration})
   codegen_add_tests(${name}_e2etest e2e 600 "${name};${arg_TEST_DEPS}" ${e2e})
   if(benches)

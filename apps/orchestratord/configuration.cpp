@@ -25,7 +25,7 @@ constexpr std::array kSettings{
     Setting{integer, "ALLOW_HEADER_AUTH", "", "0", "1: X-Telegram-ID without a token is believed on loopback TCP; development only", ""},
     Setting{text, "API_URL", "--api-url", "", "where roles find the API; default the socket in the state directory", ""},
     Setting{secret, "SERVICE_TOKEN", "", "", "the roles' token for the API; default the file service.token in the state directory", ""},
-    Setting{text, "DATABASE_URL", "--database", "", "path of the SQLite file; default codegen.db in the state directory", ""},
+    Setting{secret, "DATABASE_URL", "--database", "", "path of the SQLite file, or postgresql://user:password@host:port/database (a password belongs in the environment or the file, not in the flag); default codegen.db in the state directory", ""},
     Setting{secret, "REDIS_URL", "--redis-url", "", "redis://, rediss:// or unix:// with user and password; `dev` starts a private server when it is unset", ""},
     Setting{choice, "RUNTIME", "--runtime", "auto", "where workers run; auto: Docker when an engine answers and this runs as root, else the sandbox", "auto|docker|sandbox"},
     Setting{text, "DOCKER_HOST", "", "unix:///var/run/docker.sock", "the Docker engine's socket", ""},

@@ -242,8 +242,9 @@ Roles::~Roles() = default;
 Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool shared) {
     auto& d = *impl_;
     auto has = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
+    const auto store = d.configuration.optional_text("DATABASE_URL").value_or((d.state / "codegen.db").string());
     auto database =
-        storage::open_sqlite(d.configuration.optional_text("DATABASE_URL").value_or((d.state / "codegen.db").string()));
+        storage::is_postgres_url(store) ? storage::open_postgres(d.executor, store) : storage::open_sqlite(store);
     if (!database) co_return std::unexpected(in_context(database.error(), "database"));
     d.database = std::move(*database);
     if (has("api")) {

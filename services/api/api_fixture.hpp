@@ -1,4 +1,4 @@
-// For the service tests: a real server with a real SQLite file, asked over a unix socket and over TCP.
+// For the service tests: a real server with a real database, asked over a unix socket and over TCP.
 #pragma once
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,6 +18,7 @@
 #include "shared/posix/file.hpp"
 #include "shared/storage/database.hpp"
 #include "shared/testing/run.hpp"
+#include "shared/testing/test_store.hpp"
 
 namespace codegen::api {
 
@@ -37,9 +38,7 @@ class ApiFixture : public ::testing::Test {
     }
 
     void start() {
-        auto database = storage::open_sqlite(directory_ / "codegen.db");
-        ASSERT_TRUE(database) << database.error().message;
-        database_ = std::move(*database);
+        database_ = store_.open();
         options_.state_directory = directory_;
         options_.clock = [this] { return now_ += std::chrono::microseconds(1); };
         service_ = std::make_unique<Service>(*database_, options_);
@@ -124,6 +123,7 @@ class ApiFixture : public ::testing::Test {
     }
 
     asio::io_context io_;
+    testing::TestStore store_{io_};
     std::filesystem::path directory_;
     Options options_;
     Timestamp now_ = parse_timestamp("2026-01-10T12:00:00Z").value();

@@ -13,6 +13,7 @@
 #include "shared/testing/run.hpp"
 #include "shared/testing/temp_directory.hpp"
 #include "shared/testing/temp_redis.hpp"
+#include "shared/testing/test_store.hpp"
 
 namespace codegen::workflow::testing {
 
@@ -27,9 +28,7 @@ inline std::string slurp(const std::filesystem::path& path) {
 class WorkflowTest : public ::testing::Test {
   protected:
     void SetUp() override {
-        auto opened = storage::open_sqlite(directory_ / "codegen.db");
-        ASSERT_TRUE(opened) << opened.error().message;
-        database_ = std::move(*opened);
+        database_ = store_.open();
         api_ = std::make_unique<codegen::api::Service>(*database_,
                                                        codegen::api::Options{.state_directory = directory_.path()});
         const auto ready = run(io_, api_->bootstrap());
@@ -218,6 +217,7 @@ class WorkflowTest : public ::testing::Test {
     asio::io_context io_{1};
     codegen::testing::TempDirectory directory_;
     codegen::testing::TempRedis redis_{io_};
+    codegen::testing::TestStore store_{io_};
     std::unique_ptr<storage::Database> database_;
     std::unique_ptr<codegen::api::Service> api_;
     std::unique_ptr<http::Server> server_;

@@ -1,7 +1,9 @@
-// The store behind one interface: SQLite now, PostgreSQL behind the same calls. SQL in the subset both understand
-// (upsert, RETURNING, ->>, keyset paging, partial indexes, window functions); times as microseconds in bigint; booleans
-// as 0/1.
+// The store behind one interface: SQLite and PostgreSQL behind the same calls. SQL in the subset both understand
+// (upsert, RETURNING, keyset paging, partial indexes, window functions); times as microseconds in bigint; booleans
+// as 0/1. DDL in one spelling too: INTEGER PRIMARY KEY AUTOINCREMENT becomes an identity column.
 #pragma once
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -81,9 +83,14 @@ struct Migration {
     std::string sql;   // one or more statements
 };
 
-// Use on one thread. Errors: permanent "duplicate" (unique), "constraint", "conflict"; transient "busy"; fatal
-// "database" (no space, read only, damaged, wrong SQL). SQLite works inside the call: nothing is pending while a
-// coroutine waits, and cancellation has no effect. A database outlives what uses it.
+// Use on one thread. Errors: permanent "duplicate" (unique), "constraint", "conflict", "invalid" (PostgreSQL: a value
+// that it cannot hold, such as NUL in a text); transient "busy", "unavailable" (PostgreSQL: no connection; whether a
+// write took effect is unknown then); fatal "database" (no space, read only, damaged, refused, wrong SQL). SQLite works
+// inside the call: nothing is pending while a coroutine waits, and cancellation has no effect. With PostgreSQL the
+// outcome of a cancelled call is unknown. A database outlives what uses it.
+//
+// A transaction must hold under PostgreSQL's READ COMMITTED: what it depends on is in the conditions of its own
+// statements (WHERE revision = :revision with expect_affected), never in an earlier read.
 class Database {
   public:
     virtual ~Database() = default;
@@ -97,5 +104,17 @@ class Database {
 
 // WAL, synchronous=FULL, foreign keys on, busy timeout 5 s, file mode 0600. ":memory:" for tests.
 Result<std::unique_ptr<Database>> open_sqlite(const std::filesystem::path& path);
+
+struct PostgresOptions {
+    std::size_t connections = 8;                     // at most
+    std::chrono::milliseconds connect_limit{10000};  // a call that finds no server: "unavailable" or "timeout"
+    std::chrono::milliseconds call_limit{30000};     // a call that gets no answer: "timeout"
+};
+// `url`: postgresql://user:password@host:port/database, or as libpq reads it. Connects at the first call, and again when
+// a connection is lost. Looking up a host name blocks.
+Result<std::unique_ptr<Database>> open_postgres(asio::any_io_executor executor, const std::string& url,
+                                                PostgresOptions options = {});
+// postgresql:// or postgres://
+bool is_postgres_url(std::string_view text);
 
 }  // namespace codegen::storage

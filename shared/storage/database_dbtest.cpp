@@ -1,66 +1,20 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sqlite3.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-
-#include <boost/asio/io_context.hpp>
-#include <filesystem>
-#include <fstream>
-#include <stdexcept>
-
-#include "shared/storage/database.hpp"
-#include "shared/testing/run.hpp"
+// What every store must do alike.
+#include "shared/storage/database_fixture.hpp"
 
 namespace codegen::storage {
 namespace {
 
 using ::testing::HasSubstr;
 
-class DatabaseTest : public ::testing::Test {
+class DatabaseTest : public DatabaseFixture, public ::testing::WithParamInterface<const char*> {
   protected:
-    void SetUp() override {
-        std::string pattern = (std::filesystem::temp_directory_path() / "codegen-storage-XXXXXX").string();
-        ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-        directory_ = pattern;
-        database_ = open();
-    }
-    void TearDown() override {
-        database_.reset();
-        std::filesystem::remove_all(directory_);
-    }
-
-    std::filesystem::path file() const { return directory_ / "test.db"; }
-    std::unique_ptr<Database> open() const {
-        auto database = open_sqlite(file());
-        if (!database) throw std::runtime_error(database.error().message);
-        return std::move(*database);
-    }
-    Result<Rows> query(std::string sql, Parameters parameters = {}) {
-        return testing::run(io_, database_->query(std::move(sql), std::move(parameters)));
-    }
-    Rows must(std::string sql, Parameters parameters = {}) {
-        auto rows = query(std::move(sql), std::move(parameters));
-        if (!rows) throw std::runtime_error(rows.error().message);
-        return std::move(*rows);
-    }
-    auto atomically(std::vector<Statement> statements) {
-        return testing::run(io_, database_->atomically(std::move(statements)));
-    }
-    auto migrate(std::string component, std::vector<Migration> migrations) {
-        return testing::run(io_, database_->migrate(std::move(component), std::move(migrations)));
-    }
-    std::int64_t count(const std::string& table) {
-        return must("SELECT count(*) AS n FROM " + table).rows.at(0).integer("n");
-    }
-
-    asio::io_context io_;
-    std::filesystem::path directory_;
-    std::unique_ptr<Database> database_;
+    void SetUp() override { use(postgres()); }
+    static bool postgres() { return std::string_view(GetParam()) == "postgres"; }
 };
+INSTANTIATE_TEST_SUITE_P(Stores, DatabaseTest, ::testing::Values("sqlite", "postgres"),
+                         [](const auto& info) { return std::string(info.param); });
 
-TEST_F(DatabaseTest, EveryKindOfValueComesBackAsItWentIn) {
+TEST_P(DatabaseTest, EveryKindOfValueComesBackAsItWentIn) {
     must("CREATE TABLE t (a BIGINT, b DOUBLE PRECISION, c TEXT, d TEXT)");
     const std::string odd("a\0b'\";--\xc3\xa4", 10);
     const std::optional<std::string> none;
@@ -80,13 +34,13 @@ TEST_F(DatabaseTest, EveryKindOfValueComesBackAsItWentIn) {
     EXPECT_EQ(row.optional_integer("d"), std::nullopt);
 }
 
-TEST_F(DatabaseTest, EmptyTextIsNotNull) {
+TEST_P(DatabaseTest, EmptyTextIsNotNull) {
     must("CREATE TABLE t (c TEXT)");
     must("INSERT INTO t (c) VALUES (:c)", {{"c", ""}});
     EXPECT_EQ(must("SELECT c FROM t").rows.at(0).text("c"), "");
 }
 
-TEST_F(DatabaseTest, AWrongColumnOrTypeIsABugOfTheCaller) {
+TEST_P(DatabaseTest, AWrongColumnOrTypeIsABugOfTheCaller) {
     const auto rows = must("SELECT 'x' AS a, 1 AS b");
     EXPECT_THROW((void)rows.rows.at(0).text("missing"), std::logic_error);
     EXPECT_THROW((void)rows.rows.at(0).integer("a"), std::logic_error);
@@ -95,7 +49,7 @@ TEST_F(DatabaseTest, AWrongColumnOrTypeIsABugOfTheCaller) {
     EXPECT_EQ(rows.rows.at(0).real("b"), 1.0);
 }
 
-TEST_F(DatabaseTest, ParametersMustMatchTheText) {
+TEST_P(DatabaseTest, ParametersMustMatchTheText) {
     const auto missing = query("SELECT :a AS a");
     ASSERT_FALSE(missing);
     EXPECT_THAT(missing.error().message, HasSubstr(":a is not bound"));
@@ -109,7 +63,7 @@ TEST_F(DatabaseTest, ParametersMustMatchTheText) {
     EXPECT_EQ(must("SELECT :a AS a;\n", {{"a", 7}}).rows.at(0).integer("a"), 7);
 }
 
-TEST_F(DatabaseTest, AStatementKeptInTheCacheForgetsItsValuesAndItsError) {
+TEST_P(DatabaseTest, AStatementKeptInTheCacheForgetsItsValuesAndItsError) {
     must("CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT)");
     const std::string insert = "INSERT INTO t (id, v) VALUES (:id, :v)";
     must(insert, {{"id", "1"}, {"v", "x"}});
@@ -121,21 +75,7 @@ TEST_F(DatabaseTest, AStatementKeptInTheCacheForgetsItsValuesAndItsError) {
     EXPECT_EQ(count("t"), 3);
 }
 
-TEST_F(DatabaseTest, ReturningLeavesNoLockAndTheWalStaysSmall) {
-    must("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
-    auto second = open();
-    const std::string text(64 << 10, 'x');
-    for (int i = 0; i < 600; ++i) {
-        must("INSERT INTO t (v) VALUES (:v) RETURNING id", {{"v", text}});
-        if (i % 100 == 0) {
-            auto other = testing::run(io_, second->query("INSERT INTO t (v) VALUES ('other') RETURNING id"));
-            ASSERT_TRUE(other) << other.error().message;
-        }
-    }
-    EXPECT_LT(std::filesystem::file_size(directory_ / "test.db-wal"), 16u << 20);
-}
-
-TEST_F(DatabaseTest, AffectedCountsOnlyThisStatement) {
+TEST_P(DatabaseTest, AffectedCountsOnlyThisStatement) {
     must("CREATE TABLE t (id TEXT PRIMARY KEY, v BIGINT)");
     must("INSERT INTO t (id, v) VALUES ('a', 1), ('b', 1)");
     EXPECT_EQ(must("UPDATE t SET v = 2").affected, 2);
@@ -146,7 +86,7 @@ TEST_F(DatabaseTest, AffectedCountsOnlyThisStatement) {
     EXPECT_EQ(must("INSERT INTO t (id, v) VALUES ('a', 9) ON CONFLICT (id) DO UPDATE SET v = excluded.v").affected, 1);
 }
 
-TEST_F(DatabaseTest, ErrorsAreTyped) {
+TEST_P(DatabaseTest, ErrorsAreTyped) {
     must("CREATE TABLE parent (id TEXT PRIMARY KEY)");
     must("CREATE TABLE t (id TEXT PRIMARY KEY, u TEXT UNIQUE, n TEXT NOT NULL, p TEXT REFERENCES parent (id))");
     const std::string insert = "INSERT INTO t (id, u, n, p) VALUES (:id, :u, :n, :p)";
@@ -167,7 +107,7 @@ TEST_F(DatabaseTest, ErrorsAreTyped) {
     EXPECT_EQ(foreign.error().code, "constraint");
 }
 
-TEST_F(DatabaseTest, ATransactionIsAllOrNothing) {
+TEST_P(DatabaseTest, ATransactionIsAllOrNothing) {
     must("CREATE TABLE t (id TEXT PRIMARY KEY)");
     const auto good = atomically({{"INSERT INTO t (id) VALUES (:id)", {{"id", "a"}}, 1},
                                   {"SELECT count(*) AS n FROM t", {}, {}},
@@ -196,7 +136,7 @@ TEST_F(DatabaseTest, ATransactionIsAllOrNothing) {
     EXPECT_TRUE(atomically({}));
 }
 
-TEST_F(DatabaseTest, ADeferredConstraintRollsBackAtTheCommit) {
+TEST_P(DatabaseTest, ADeferredConstraintRollsBackAtTheCommit) {
     must("CREATE TABLE parent (id TEXT PRIMARY KEY)");
     must("CREATE TABLE child (p TEXT REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)");
     const auto failed = atomically({{"INSERT INTO child (p) VALUES ('nobody')", {}, {}}});
@@ -207,29 +147,7 @@ TEST_F(DatabaseTest, ADeferredConstraintRollsBackAtTheCommit) {
         atomically({{"INSERT INTO parent (id) VALUES ('x')", {}, {}}, {"INSERT INTO child (p) VALUES ('x')", {}, {}}}));
 }
 
-TEST_F(DatabaseTest, SettingsAreTheDurableOnes) {
-    EXPECT_EQ(must("PRAGMA journal_mode").rows.at(0).text("journal_mode"), "wal");
-    EXPECT_EQ(must("PRAGMA synchronous").rows.at(0).integer("synchronous"), 2);
-    EXPECT_EQ(must("PRAGMA foreign_keys").rows.at(0).integer("foreign_keys"), 1);
-    EXPECT_EQ(must("PRAGMA busy_timeout").rows.at(0).integer("timeout"), 5000);
-}
-
-TEST_F(DatabaseTest, NobodyElseReadsTheFiles) {
-    must("CREATE TABLE t (id TEXT)");
-    for (const char* suffix : {"", "-wal", "-shm"}) {
-        struct stat status{};
-        ASSERT_EQ(::stat((file().string() + suffix).c_str(), &status), 0) << suffix;
-        EXPECT_EQ(status.st_mode & 0777, 0600u) << suffix;
-    }
-    database_.reset();
-    ASSERT_EQ(::chmod(file().c_str(), 0644), 0);
-    database_ = open();
-    struct stat status{};
-    ASSERT_EQ(::stat(file().c_str(), &status), 0);
-    EXPECT_EQ(status.st_mode & 0777, 0600u);
-}
-
-TEST_F(DatabaseTest, WhatWasWrittenIsThereAfterOpeningAgain) {
+TEST_P(DatabaseTest, WhatWasWrittenIsThereAfterOpeningAgain) {
     must("CREATE TABLE t (id TEXT)");
     must("INSERT INTO t (id) VALUES ('a')");
     database_.reset();
@@ -237,7 +155,7 @@ TEST_F(DatabaseTest, WhatWasWrittenIsThereAfterOpeningAgain) {
     EXPECT_EQ(count("t"), 1);
 }
 
-TEST_F(DatabaseTest, MigrationsApplyOnceInOrderPerComponent) {
+TEST_P(DatabaseTest, MigrationsApplyOnceInOrderPerComponent) {
     const std::vector<Migration> first{{1, "start", "CREATE TABLE a (id TEXT); CREATE TABLE b (id TEXT);"}};
     ASSERT_TRUE(migrate("one", first));
     ASSERT_TRUE(migrate("one", first));
@@ -255,7 +173,7 @@ TEST_F(DatabaseTest, MigrationsApplyOnceInOrderPerComponent) {
     EXPECT_THAT(older.error().message, HasSubstr("has version 2, this program knows 1"));
 }
 
-TEST_F(DatabaseTest, AMigrationThatFailsLeavesNothing) {
+TEST_P(DatabaseTest, AMigrationThatFailsLeavesNothing) {
     const auto failed = migrate("one", {{1, "good", "CREATE TABLE a (id TEXT)"},
                                         {2, "bad", "CREATE TABLE b (id TEXT); CREATE TABLE a (id TEXT)"}});
     ASSERT_FALSE(failed);
@@ -264,90 +182,6 @@ TEST_F(DatabaseTest, AMigrationThatFailsLeavesNothing) {
     EXPECT_EQ(must("SELECT name FROM sqlite_master").rows.size(), 0u);
     EXPECT_FALSE(migrate("one", {{2, "gap", "CREATE TABLE a (id TEXT)"}}));
     EXPECT_TRUE(migrate("one", {{1, "good", "CREATE TABLE a (id TEXT)"}}));
-}
-
-TEST_F(DatabaseTest, AnotherWriterMeansBusy) {
-    must("CREATE TABLE t (id TEXT)");
-    must("PRAGMA busy_timeout = 20");
-    auto second = open();
-    ASSERT_TRUE(testing::run(io_, second->query("BEGIN IMMEDIATE")));
-    const auto write = query("INSERT INTO t (id) VALUES ('a')");
-    ASSERT_FALSE(write);
-    EXPECT_EQ(write.error().category, ErrorCategory::transient);
-    EXPECT_EQ(write.error().code, "busy");
-    const auto transaction = atomically({{"INSERT INTO t (id) VALUES ('a')", {}, {}}});
-    ASSERT_FALSE(transaction);
-    EXPECT_EQ(transaction.error().code, "busy");
-    EXPECT_EQ(count("t"), 0);  // readers go on
-    ASSERT_TRUE(testing::run(io_, second->query("ROLLBACK")));
-    EXPECT_TRUE(query("INSERT INTO t (id) VALUES ('a')"));
-}
-
-TEST_F(DatabaseTest, NoSpaceIsFatalAndTheStoreStaysUsable) {
-    must("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
-    must("INSERT INTO t (v) VALUES ('kept')");
-    const auto pages = must("PRAGMA page_count").rows.at(0).integer("page_count");
-    must(fmt::format("PRAGMA max_page_count = {}", pages + 2));
-    const auto full = atomically({{"INSERT INTO t (v) VALUES ('first')", {}, {}},
-                                  {"INSERT INTO t (v) VALUES (:v)", {{"v", std::string(100'000, 'x')}}, {}}});
-    ASSERT_FALSE(full);
-    EXPECT_EQ(full.error().category, ErrorCategory::fatal);
-    EXPECT_EQ(full.error().code, "database");
-    EXPECT_THAT(full.error().message, HasSubstr("free some space"));
-    EXPECT_EQ(count("t"), 1);
-    must("PRAGMA max_page_count = 1000000");
-    EXPECT_TRUE(query("INSERT INTO t (v) VALUES (:v)", {{"v", std::string(100'000, 'x')}}));
-}
-
-TEST_F(DatabaseTest, AFailingWriteIsFatalAndLeavesTheOldState) {
-    must("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
-    struct rlimit old{};
-    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
-    const auto old_handler = ::signal(SIGXFSZ, SIG_IGN);
-    struct rlimit small = old;
-    small.rlim_cur = std::filesystem::file_size(directory_ / "test.db-wal") + 1000;
-    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-    const auto failed = query("INSERT INTO t (v) VALUES (:v)", {{"v", std::string(100'000, 'x')}});
-    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
-    ::signal(SIGXFSZ, old_handler);
-    ASSERT_FALSE(failed);
-    EXPECT_EQ(failed.error().category, ErrorCategory::fatal);
-    EXPECT_EQ(count("t"), 0);
-    EXPECT_TRUE(query("INSERT INTO t (v) VALUES ('a')"));
-}
-
-TEST_F(DatabaseTest, AReadOnlyStoreIsFatal) {
-    must("CREATE TABLE t (id TEXT)");
-    must("PRAGMA query_only = 1");
-    const auto failed = query("INSERT INTO t (id) VALUES ('a')");
-    ASSERT_FALSE(failed);
-    EXPECT_EQ(failed.error().category, ErrorCategory::fatal);
-    EXPECT_THAT(failed.error().message, HasSubstr("readonly"));
-}
-
-TEST_F(DatabaseTest, WhatCannotBeOpenedSaysWhichFileAndWhy) {
-    const auto nowhere = open_sqlite(directory_ / "missing" / "x.db");
-    ASSERT_FALSE(nowhere);
-    EXPECT_EQ(nowhere.error().category, ErrorCategory::fatal);
-    EXPECT_THAT(nowhere.error().message, HasSubstr("missing/x.db"));
-    EXPECT_THAT(nowhere.error().message, HasSubstr("No such file"));
-
-    std::ofstream(directory_ / "text.db") << std::string(5000, 'x');
-    const auto text = open_sqlite(directory_ / "text.db");
-    ASSERT_FALSE(text);
-    EXPECT_THAT(text.error().message, HasSubstr("not a database"));
-
-    std::filesystem::create_symlink(file(), directory_ / "link.db");
-    const auto link = open_sqlite(directory_ / "link.db");
-    ASSERT_FALSE(link);
-    EXPECT_THAT(link.error().message, HasSubstr("not a regular file"));
-}
-
-TEST_F(DatabaseTest, MemoryNeedsNoFile) {
-    auto memory = open_sqlite(":memory:");
-    ASSERT_TRUE(memory) << memory.error().message;
-    EXPECT_TRUE(testing::run(io_, (*memory)->query("CREATE TABLE t (id TEXT)")));
-    EXPECT_FALSE(std::filesystem::exists(":memory:"));
 }
 
 }  // namespace

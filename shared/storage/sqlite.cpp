@@ -9,8 +9,7 @@
 #include <system_error>
 #include <unordered_map>
 
-#include "shared/base/timestamp.hpp"
-#include "shared/storage/database.hpp"
+#include "shared/storage/transactions.hpp"
 
 namespace codegen::storage {
 namespace {
@@ -182,11 +181,7 @@ class Sqlite final : public Database {
         std::vector<Rows> results;
         for (const auto& statement : statements) {
             auto rows = execute(statement.sql, statement.parameters);
-            if (rows && statement.expect_affected && rows->affected != *statement.expect_affected) {
-                rows = fail(
-                    ErrorCategory::permanent, "conflict",
-                    fmt::format("database: {} rows changed, expected {}", rows->affected, *statement.expect_affected));
-            }
+            if (rows) rows = as_expected(statement, std::move(*rows));
             if (!rows) {
                 rollback();
                 return std::unexpected(rows.error());
@@ -212,38 +207,17 @@ class Sqlite final : public Database {
     }
 
     Result<void> apply_missing(const std::string& component, const std::vector<Migration>& migrations) {
-        auto table = script(
-            "CREATE TABLE IF NOT EXISTS schema_migrations (component TEXT NOT NULL, version BIGINT NOT NULL, "
-            "name TEXT NOT NULL, applied_at BIGINT NOT NULL, PRIMARY KEY (component, version))");
+        auto table = script(std::string(kMigrationsTable));
         if (!table) return table;
-        auto rows =
-            execute("SELECT coalesce(max(version), 0) AS version FROM schema_migrations WHERE component = :component",
-                    {{"component", component}});
+        auto rows = execute(std::string(kMigrationVersion), {{"component", component}});
         if (!rows) return std::unexpected(rows.error());
-        const auto present = rows->rows.at(0).integer("version");
-        const auto known = static_cast<std::int64_t>(migrations.size());
-        if (present > known) {
-            return fatal(
-                fmt::format("the database has version {}, this program knows {}: start the newer program, or "
-                            "another state directory",
-                            present, known));
-        }
-        for (std::int64_t i = 0; i < known; ++i) {
-            const auto& migration = migrations[static_cast<std::size_t>(i)];
-            if (migration.version != i + 1) return fatal("versions must be 1, 2, ... in order");
-            if (migration.version <= present) continue;
+        const auto missing = missing_migrations(rows->rows.at(0).integer("version"), migrations);
+        if (!missing) return std::unexpected(missing.error());
+        for (const auto& migration : *missing) {
             auto applied = script(migration.sql);
-            if (!applied) {
-                return std::unexpected(
-                    in_context(applied.error(), fmt::format("version {} ({})", migration.version, migration.name)));
-            }
-            auto noted = execute(
-                "INSERT INTO schema_migrations (component, version, name, applied_at) "
-                "VALUES (:component, :version, :name, :applied_at)",
-                {{"component", component},
-                 {"version", std::int64_t{migration.version}},
-                 {"name", migration.name},
-                 {"applied_at", to_micros(system_now())}});
+            if (!applied) return std::unexpected(in_context(applied.error(), describe(migration)));
+            const auto note = migration_note(component, migration);
+            auto noted = execute(note.sql, note.parameters);
             if (!noted) return std::unexpected(noted.error());
         }
         return {};
