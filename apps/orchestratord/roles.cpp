@@ -200,6 +200,9 @@ struct Roles::Impl {
         o.service_token = token;
         o.max_workers = static_cast<std::size_t>(configuration.integer("MAX_CONCURRENT_WORKERS"));
         o.creation_timeout = std::chrono::seconds(configuration.integer("WORKER_CREATION_TIMEOUT"));
+        o.session_ttl = std::chrono::seconds(configuration.integer("WORKER_SESSION_TTL"));
+        o.idle.pause = std::chrono::seconds(configuration.integer("WORKER_IDLE_PAUSE"));
+        o.idle.remove = std::chrono::seconds(configuration.integer("WORKER_IDLE_REMOVE"));
         o.limits.memory_bytes = configuration.bytes("WORKER_MEMORY_LIMIT");
         o.limits.cpus = configuration.number("WORKER_CPU_LIMIT");
         o.limits.processes = configuration.integer("WORKER_PIDS_LIMIT");

@@ -19,6 +19,8 @@ struct Job {
     std::string group;     // and the group that owns it
     std::string entry_id;  // to acknowledge
     int attempt = 1;
+    bool continues_session = false;  // its conversation was begun before
+    bool session_lost = false;       // known before the agent is started: its files are gone
 };
 
 // Error "invalid": the configuration cannot run this agent (no program, no command, a type this build does not know).

@@ -42,6 +42,8 @@ void AgentRun::start() {
     timeout_ = loop_.after(std::chrono::seconds(job_.timeout_seconds), [this] { on(RunEvent::timed_out); });
 
     Body::Events events;
+    session_lost_ = job_.session_lost;
+    events.session = [this](bool known) { session_lost_ = session_lost_ || (!known && job_.continues_session); };
     events.started = [this] {
         emit(AgentEventKind::status, std::nullopt,
              boost::json::object{{"status", "started"}, {"attempt", job_.attempt}});
@@ -165,6 +167,8 @@ void AgentRun::finish() {
     output.verdict = facts_.verdict;
     output.usage = facts_.summary.usage;
     if (facts_.summary.session_id) output.session_id = facts_.summary.session_id;
+    if (!output.session_id && !session_id_.empty()) output.session_id = session_id_;
+    if (session_lost_) output.session_lost = true;
     if (facts_.verdict) output.commit_sha = claimed_commit(*facts_.verdict);
     if (!output.commit_sha && collected_.head_sha && collected_.head_sha != config_.base_sha)
         output.commit_sha = collected_.head_sha;
@@ -178,6 +182,8 @@ void AgentRun::finish() {
         answer.user_id = job_.product_owner->user_id;
         answer.text = outcome.error ? "I could not answer: " + *outcome.error : facts_.summary.last_text;
         if (answer.text.empty() && facts_.verdict) answer.text = facts_.verdict->summary;
+        answer.session_id = output.session_id;
+        answer.session_lost = output.session_lost;
         file.po_output = std::move(answer);
     }
     log_info("run ended", {{"request_id", job_.request_id},

@@ -65,6 +65,7 @@ class AgentRun {
     std::chrono::steady_clock::time_point began_;
     std::int64_t oom_kills_before_ = 0;
     std::int64_t seq_ = 0;
+    bool session_lost_ = false;
     RunFacts facts_;
     std::optional<contracts::AgentVerdict> told_verdict_;
     Collected collected_;

@@ -201,6 +201,8 @@ void Body::report_line(std::string_view line) {
     if (object->contains("started")) {
         told_.reset();
         if (!std::exchange(said_started_, true) && events_.started) events_.started();
+    } else if (const auto* known = object->if_contains("known_session"); known != nullptr && known->is_bool()) {
+        if (!said_started_ && events_.session) events_.session(known->get_bool());
     } else if (const auto* error = object->if_contains("error"); error != nullptr && error->is_string()) {
         say_failed(std::string(error->get_string()));
     } else if (const auto* code = object->if_contains("exit"); code != nullptr && code->is_int64()) {

@@ -17,6 +17,7 @@ namespace codegen::wrapper {
 class Body {
   public:
     struct Events {
+        std::function<void(bool known)> session;  // before `started`, when the plan has one: it is resumed or new
         std::function<void()> started;
         std::function<void(std::string why)> failed;  // it never ran, `tree_gone` follows a kill()
         std::function<void(AgentEnd)> ended;          // the main process

@@ -116,6 +116,7 @@ int run_launch(int plan_fd, int report_fd) {
     auto plan = read_plan(plan_fd);
     if (!plan) return stop(plan.error());
     ::close(plan_fd);
+    if (plan->session) report(report_fd, "known_session", known_session(*plan));
     auto argv = apply_plan(*plan);
     if (!argv) return stop(argv.error());
     if (!plan->directory.empty() && ::chdir(plan->directory.c_str()) != 0)
@@ -176,6 +177,7 @@ int run_init(int control_fd, int report_fd) {
         forwarder.emplace(loop, plan->forwarder->socket, std::chrono::milliseconds(plan->forwarder->patience_ms));
         if (auto listening = forwarder->listen(plan->forwarder->port); !listening) return stop(listening.error());
     }
+    if (plan->session) report(report_fd, "known_session", known_session(*plan));
     auto argv = apply_plan(*plan);
     if (!argv) return stop(argv.error());
     SpawnSpec spec;

@@ -57,7 +57,8 @@ Result<std::vector<std::string>> apply_plan(const LaunchPlan& plan);
 
 bool known_session(const LaunchPlan& plan);
 
-// The report descriptor gets JSON lines {"started":true}, {"error":TEXT}, {"exit":N}, {"signal":N}; end of file without
+// The report descriptor gets JSON lines {"known_session":BOOL} (for a plan with one), {"started":true}, {"error":TEXT},
+// {"exit":N}, {"signal":N}; end of file without
 // an error after `launch` means started.
 
 int run_launch(int plan_fd, int report_fd);  // does not return when it could start the agent

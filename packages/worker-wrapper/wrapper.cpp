@@ -52,7 +52,8 @@ Wrapper::Wrapper(Loop& loop, contracts::WrapperConfig config, std::string own_pr
                                             : std::string("no request is running");
                             });
                     }),
-      events_(kBufferedEvents, kBufferedBytes) {
+      events_(kBufferedEvents, kBufferedBytes),
+      session_lost_(config_.session_lost) {
     auto add_reader = [this](std::vector<InputStream> of) {
         readers_.push_back(std::make_unique<InputReader>(
             loop_, config_.redis_socket, std::move(of), config_.worker_id, [this] { reader_ready(); },
@@ -105,20 +106,24 @@ void Wrapper::link_up() {
 
 // Only then the input: a conversation that Redis knows is resumed.
 void Wrapper::learn_session() {
-    if (find_agent(config_.agent_type)->session_rule() == SessionRule::none) {
+    if (find_agent(config_.agent_type)->session_rule() == SessionRule::none && !config_.session_id) {
         session_known_ = true;
         return start_readers();
     }
     link_.send({"GET", contracts::keys::worker_session(config_.worker_id)}, [this](const redis::Reply* reply) {
         if (reply == nullptr || session_known_) return;
         session_known_ = true;
+        session_begun_ = config_.session_named || !store_.known().empty();
         if (reply->type == redis::Reply::Type::string) {
             if (auto value = json::parse_any(reply->text); value && value->is_object())
                 if (const auto* id = value->get_object().if_contains("session_id");
                     id != nullptr && id->is_string() && is_uuid(id->get_string()))
                     session_id_ = std::string(id->get_string());
         }
-        if (session_id_.empty() && config_.session_id && is_uuid(*config_.session_id))
+        // One that the agent names itself is known by its own name only after it was begun.
+        const bool own_name = find_agent(config_.agent_type)->session_rule() == SessionRule::reported;
+        if (session_id_.empty() && config_.session_id && is_uuid(*config_.session_id) &&
+            (config_.session_named || !own_name))
             session_id_ = *config_.session_id;
         start_readers();
     });
@@ -205,6 +210,7 @@ void Wrapper::acknowledge(const std::string& stream, const std::string& group, c
 
 void Wrapper::begin(Job job) {
     job.attempt = store_.count_attempt(job.request_id);
+    if (job.product_owner && job.attempt > 1) return say_lost(std::move(job));
     if (job.attempt > kAttempts) {
         const std::string text =
             "this request ended " + std::to_string(kAttempts) + " times with the death of its worker-wrapper";
@@ -214,45 +220,66 @@ void Wrapper::begin(Job job) {
         ledger_.finished(job.request_id);
         return run_next();
     }
-    std::string session;
-    if (const auto rule = find_agent(config_.agent_type)->session_rule(); rule != SessionRule::none) {
-        if (job.developer && job.developer->session_id) session_id_ = *job.developer->session_id;
-        if (session_id_.empty() && rule == SessionRule::chosen) session_id_ = new_uuid();
-        session = session_id_;
-        if (!session.empty()) store_session(session);
-    } else if (job.developer && job.developer->session_id) {
-        session = *job.developer->session_id;
-    } else if (config_.session_id) {
-        session = *config_.session_id;
+    if (job.developer && job.developer->session_id && *job.developer->session_id != session_id_) {
+        session_id_ = *job.developer->session_id;
+        session_begun_ = true;
     }
+    if (session_id_.empty() && find_agent(config_.agent_type)->session_rule() == SessionRule::chosen)
+        session_id_ = new_uuid();
+    job.continues_session = session_begun_;
+    job.session_lost = std::exchange(session_lost_, false);
+    if (!session_id_.empty()) store_session(session_id_);
     log_info("run begins",
              {{"request_id", job.request_id}, {"attempt", job.attempt}, {"prompt_bytes", job.prompt.size()}});
     AgentRun::Hooks hooks;
     hooks.event = [this](const contracts::AgentEvent& event) { events_.push(json::write(event)); };
     hooks.done = [this](contracts::ResultFile file) { end(std::move(file)); };
-    run_ = std::make_unique<AgentRun>(loop_, config_, body_, std::move(job), session, std::move(hooks));
+    run_ = std::make_unique<AgentRun>(loop_, config_, body_, std::move(job), session_id_, std::move(hooks));
     run_->start();
+}
+
+// What an agent had begun to do for a person is not done twice: the person decides.
+void Wrapper::say_lost(Job job) {
+    contracts::ResultFile file;
+    file.output.request_id = job.request_id;
+    file.output.status = contracts::ResultStatus::error;
+    file.output.reason = contracts::FailureReason::killed;
+    file.output.error = "the worker ended while it worked on this";
+    file.output.worker_id = config_.worker_id;
+    contracts::POWorkerOutput answer;
+    answer.request_id = job.request_id;
+    answer.user_id = job.product_owner->user_id;
+    answer.text = "I could not answer: " + *file.output.error + ". Please ask again.";
+    if (!session_id_.empty()) file.output.session_id = answer.session_id = session_id_;
+    file.po_output = std::move(answer);
+    conclude(job, file);
+    loop_.after(std::chrono::milliseconds(0), [this] { run_next(); });
 }
 
 void Wrapper::end(contracts::ResultFile file) {
     const Job& job = run_->job();
+    if (file.output.session_id && find_agent(config_.agent_type)->session_rule() == SessionRule::reported)
+        session_id_ = *file.output.session_id;
+    if (!session_id_.empty()) store_session(session_id_);
+    if (file.output.status == contracts::ResultStatus::success) session_begun_ = true;
+    conclude(job, file);
+    if (stopping_) return leave_when_flushed();
+    // The run that calls this must not be destroyed yet, and from here on the next request may begin at any moment.
+    loop_.after(std::chrono::milliseconds(0),
+                [this, ended = std::shared_ptr<AgentRun>(std::move(run_))] { run_next(); });
+}
+
+void Wrapper::conclude(const Job& job, const contracts::ResultFile& file) {
     if (auto saved = store_.save(file); !saved)
         log_error("the result cannot be kept in a file",
                   {{"request_id", job.request_id}, {"error", saved.error().message}});
     ledger_.finished(job.request_id);
-    if (file.output.session_id && find_agent(config_.agent_type)->session_rule() == SessionRule::reported)
-        session_id_ = *file.output.session_id;
-    if (file.output.session_id && *file.output.session_id == session_id_) store_session(session_id_);
     before_wait();  // its last events before its result
     publish(file);
     acknowledge(job.stream, job.group, job.entry_id);
     publish_lifecycle(
         file.output.status == contracts::ResultStatus::success ? LifecycleKind::completed : LifecycleKind::failed,
         &file);
-    if (stopping_) return leave_when_flushed();
-    // The run that calls this must not be destroyed yet, and from here on the next request may begin at any moment.
-    loop_.after(std::chrono::milliseconds(0),
-                [this, ended = std::shared_ptr<AgentRun>(std::move(run_))] { run_next(); });
 }
 
 void Wrapper::run_next() {
@@ -298,7 +325,7 @@ void Wrapper::publish_lifecycle(LifecycleKind kind, const contracts::ResultFile*
 void Wrapper::store_session(const std::string& session_id) {
     link_.send({"SET", contracts::keys::worker_session(config_.worker_id),
                 boost::json::serialize(boost::json::object{{"session_id", session_id}}), "EX",
-                std::to_string(contracts::keys::kWorkerSessionTtl.count())},
+                std::to_string(config_.session_ttl_s)},
                {});
 }
 

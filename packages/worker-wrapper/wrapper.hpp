@@ -39,6 +39,8 @@ class Wrapper {
     void acknowledge(const std::string& stream, const std::string& group, const std::string& id);
     void begin(Job job);
     void end(contracts::ResultFile file);
+    void say_lost(Job job);
+    void conclude(const Job& job, const contracts::ResultFile& file);  // kept, published, acknowledged
     void run_next();
     void hold_readers();
 
@@ -64,6 +66,8 @@ class Wrapper {
         held_entries_;  // stream, id: delivered, to be acknowledged when their result is published
     std::string session_id_;
     bool session_known_ = false;
+    bool session_begun_ = false;  // something was said in it
+    bool session_lost_ = false;   // to be said with the next result
     std::size_t readers_ready_ = 0;
     bool said_started_ = false;
     bool stopping_ = false;

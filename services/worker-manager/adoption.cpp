@@ -12,6 +12,8 @@ namespace codegen::worker_manager {
 Task<Result<void>> Manager::run() {
     auto migrated = co_await store_.migrate();
     if (!migrated) co_return migrated;
+    auto sessions = co_await sessions_.open();
+    if (!sessions) co_return std::unexpected(in_context(sessions.error(), "sessions"));
     auto egress = EgressRules::parse(options_.egress_allow);
     if (!egress) co_return std::unexpected(egress.error());
     GatewaySettings settings;
@@ -27,6 +29,7 @@ Task<Result<void>> Manager::run() {
     if (!programs) co_return std::unexpected(in_context(programs.error(), "programs for workers"));
     programs_ = std::move(*programs);
     if (auto made = posix::make_directory(options_.state_directory / "workers", 0711); !made) co_return made;
+    for (const auto& stranger : sessions_.strangers()) co_await sessions_.forget(stranger);
     co_await remove_tree(options_.state_directory / "quarantine");  // of a collection that was cut off
 
     scope_.spawn("outbox", outbox_.run());
@@ -35,6 +38,8 @@ Task<Result<void>> Manager::run() {
     if (!loaded) co_return loaded;
     scope_.spawn("adoption", reconcile());
     scope_.spawn("sweep", sweep());
+    scope_.spawn("idle", idle_clock());
+    scope_.spawn("inputs of sleepers", watch_sleepers());
     co_return co_await consume();
 }
 
@@ -65,6 +70,7 @@ Task<Result<void>> Manager::load_workers() {
         }
         const auto id = row.worker_id;
         workers_[id] = std::make_shared<Worker>(executor_, std::move(row), std::move(*command));
+        if (const auto* session = sessions_.of_worker(id)) workers_[id]->session = {session->session_id, false, false};
         resume(workers_[id]);
     }
     pump();
@@ -74,7 +80,8 @@ Task<Result<void>> Manager::load_workers() {
 void Manager::resume(WorkerPtr worker) {
     const auto& row = worker->row;
     if (worker->deleted() || row.ended) {
-        if (worker->deleting()) scope_.spawn("delete " + row.worker_id, remove(worker));
+        if (worker->deleting()) return scope_.spawn("delete " + row.worker_id, remove(worker));
+        if (removed_idle(*worker)) scope_.spawn("input of " + row.worker_id, expect_input(worker));
         return;
     }
     if (row.state == WorkerState::QUEUED && !worker->deleting()) return admission_.ask(row.worker_id, row.created_at);
@@ -87,6 +94,8 @@ void Manager::resume(WorkerPtr worker) {
     if (auto opened = open_gateway(worker); !opened)
         log::error("gateway of an adopted worker", {{"worker_id", row.worker_id}, {"error", opened.error().message}});
     scope_.spawn("token of " + row.worker_id, renew_token(worker));
+    // What was said to it meanwhile is not known; it goes to sleep again.
+    if (row.state == WorkerState::PAUSED) scope_.spawn("wake " + row.worker_id, wake(worker));
     log::info("worker adopted", {{"worker_id", row.worker_id}, {"body", row.body_id}});
 }
 
@@ -129,7 +138,7 @@ Task<void> Manager::reconcile() {
     }
     const auto workers = workers_;
     for (const auto& [id, worker] : workers) {
-        if (!worker->alive() || worker->row.body_id.empty()) continue;
+        if (!worker->alive()) continue;
         const auto found = by_worker.find(id);
         const bool there = found != by_worker.end() && found->second->body_id == worker->row.body_id;
         // One that was made after the list was taken is not in it, and ended ones are listed: watch() reports both.

@@ -4,8 +4,8 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <charconv>
 
+#include "services/worker-manager/core/context.hpp"
 #include "services/worker-manager/core/names.hpp"
 #include "services/worker-manager/manager.hpp"
 #include "services/worker-manager/repository/tree.hpp"
@@ -20,22 +20,6 @@
 
 namespace codegen::worker_manager {
 namespace {
-
-std::optional<std::string> from_context(const contracts::CreateWorkerCommand& command, const std::string& name) {
-    const auto found = command.context.find(name);
-    return found == command.context.end() || found->second.empty() ? std::nullopt : std::optional(found->second);
-}
-
-Result<std::optional<std::int64_t>> user_id_of(const contracts::CreateWorkerCommand& command) {
-    const auto text = from_context(command, "user_id");
-    if (!text) return std::nullopt;
-    std::int64_t id = 0;
-    const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), id);
-    if (ec != std::errc{} || end != text->data() + text->size())
-        return fail(ErrorCategory::permanent, "invalid", fmt::format("context.user_id: \"{}\" is not a number", *text),
-                    "context.user_id");
-    return id;
-}
 
 bool reads_pool(const contracts::CreateWorkerCommand& command) {
     const auto& config = command.config;
@@ -81,6 +65,8 @@ Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const
     if (auto user = user_id_of(command); !user) return std::unexpected(user.error());
     if (const auto task = from_context(command, "task_id"); task && !is_uuid(*task))
         return bad("context.task_id", fmt::format("\"{}\" is not a UUID", *task));
+    if (const auto session = from_context(command, "session_id"); session && !is_uuid(*session))
+        return bad("context.session_id", fmt::format("\"{}\" is not a UUID", *session));
     if (std::ranges::find(config.capabilities, contracts::Capability::docker) != config.capabilities.end())
         return bad("config.capabilities",
                    "\"docker\" is refused: the host's engine in an agent's hands is root on the host; leave it out");
@@ -124,6 +110,8 @@ Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command) {
             co_return Result<void>{};
         }
         if (existing->alive()) {
+            if (existing->row.state == WorkerState::PAUSED)
+                scope_.spawn("wake " + existing->row.worker_id, wake(existing));
             contracts::CreateWorkerResponse response;
             response.request_id = command.request_id;
             response.success = true;
@@ -137,6 +125,20 @@ Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command) {
         auto held = co_await existing->turn.take();
         auto gone = co_await dismantle(existing);
         if (!gone) co_return std::unexpected(gone.error());
+    }
+    if (const auto other = serving(command); other && other != existing) {
+        // One for each person, whatever its name.
+        if (!other->created()) {
+            other->also_asked.push_back(std::move(command));
+            co_return Result<void>{};
+        }
+        if (other->row.state == WorkerState::PAUSED) scope_.spawn("wake " + other->row.worker_id, wake(other));
+        contracts::CreateWorkerResponse response;
+        response.request_id = command.request_id;
+        response.success = true;
+        response.worker_id = other->row.worker_id;
+        co_return co_await save_and_say(
+            {}, answers(command.config.worker_type, command.callback_stream, json::write(response)));
     }
     if (auto good = check(command); !good)
         co_return co_await refuse(fmt::format("create worker {}: {}", command.config.name, good.error().message));
@@ -222,6 +224,8 @@ Task<void> Manager::create(WorkerPtr worker) {
     worker->row.state = after(worker->row.state, LifeEvent::created, !worker->row.ended);
     auto items = creation_answers(worker, {});
     items.push_back(status_item(*worker));
+    worker->active_at = system_now();
+    if (serves_person(*worker) && known_user_of(worker->command)) items.push_back(serves_item(*worker));
     worker->also_asked.clear();
     auto saved = co_await save(worker, std::move(items));
     if (!saved)
@@ -241,6 +245,9 @@ Task<Result<void>> Manager::make_body(WorkerPtr worker) {
     if (!image) co_return std::unexpected(in_context(image.error(), "image"));
     worker->row.image = std::move(*image);
 
+    // Not a step: who waits for another worker's turn keeps its place.
+    auto chosen = co_await choose_session(worker);
+    if (!chosen) co_return std::unexpected(in_context(chosen.error(), "session"));
     const auto agent = runtime_->agent_identity(id);
     auto directories_made = co_await step(worker, make_directories(worker, agent));
     if (!directories_made) co_return std::unexpected(in_context(directories_made.error(), "directories"));
@@ -264,8 +271,10 @@ Task<Result<void>> Manager::make_directories(WorkerPtr worker, AgentIdentity age
     // bubblewrap, started as the agent's uid, must pass.
     for (const auto& path : {place.root.parent_path(), place.root})
         if (auto made = posix::make_directory(path, 0711); !made) co_return made;
-    for (const auto& path : {place.state(), place.home()})
-        if (auto made = posix::make_directory(path, 0700); !made) co_return made;
+    if (auto made = posix::make_directory(place.state(), 0700); !made) co_return made;
+    auto taken = co_await take_session(worker, agent);
+    if (!taken) co_return std::unexpected(in_context(taken.error(), "session"));
+    if (auto made = posix::make_directory(place.home(), 0700); !made) co_return made;
     if (::geteuid() == 0 &&
         ::lchown(place.home().c_str(), static_cast<uid_t>(agent.uid), static_cast<gid_t>(agent.gid)) != 0)
         co_return posix::errno_error("set the owner of " + place.home().string(), errno);
@@ -290,11 +299,11 @@ Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent
 
 Result<void> Manager::open_gateway(const WorkerPtr& worker) {
     const auto& config = worker->command.config;
-    const auto user = user_id_of(worker->command);
+    const auto user = known_user_of(worker->command);
     GatewayIdentity identity{worker->row.worker_id,
                              config.worker_type,
                              reads_pool(worker->command),
-                             user ? *user : std::nullopt,
+                             user,
                              from_context(worker->command, "task_id"),
                              config.allowed_commands};
     auto gateway =
@@ -310,7 +319,7 @@ Result<void> Manager::open_gateway(const WorkerPtr& worker) {
 Task<Result<void>> Manager::fetch_token(WorkerPtr worker) {
     contracts::TokenCreate create;
     create.kind = contracts::TokenKind::worker;
-    if (auto user = user_id_of(worker->command)) create.user_id = *user;
+    create.user_id = known_user_of(worker->command);
     create.worker_id = worker->row.worker_id;
     create.task_id = from_context(worker->command, "task_id");
     create.actions = worker->command.config.allowed_commands;
@@ -368,8 +377,14 @@ BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
     pass("task_id", "TASK_ID", wrapper.task_id);
     pass("project_id", "PROJECT_ID", wrapper.project_id);
     pass("user_id", "USER_ID", wrapper.user_id);
-    pass("session_id", "SESSION_ID", wrapper.session_id);
     pass("model", "", wrapper.model);
+    if (const auto& session = worker.session; !session.session_id.empty()) {
+        environment["SESSION_ID"] = session.session_id;
+        wrapper.session_id = session.session_id;
+        wrapper.session_named = session.named;
+        wrapper.session_lost = session.lost;
+    }
+    wrapper.session_ttl_s = options_.session_ttl.count();
     wrapper.worker_id = id;
     wrapper.worker_type = config.worker_type;
     wrapper.agent_type = config.agent_type;
@@ -395,6 +410,7 @@ Task<void> Manager::give_up(WorkerPtr worker, std::string error) {
     // A deletion that interrupted it answers the deletion; the create command is answered here either way.
     auto items = creation_answers(worker, error);
     worker->also_asked.clear();
+    if (serves_person(*worker)) std::ranges::move(co_await answer_person(worker), std::back_inserter(items));
     if (worker->deleting()) {
         auto saved = co_await save(worker, std::move(items));
         if (!saved)

@@ -56,6 +56,7 @@ Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
     auto held = co_await worker->turn.take();
     auto& row = worker->row;
     if (row.ended || !worker->created() || row.body_id != ended.body_id) co_return;
+    if (serves_person(*worker) && !worker->deleting() && co_await revive(worker)) co_return;
     row.ended = true;
     row.exit_code = ended.exit_code;
     row.out_of_memory = ended.out_of_memory;
@@ -78,7 +79,7 @@ Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
 
 Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker, bool with_last_result) {
     std::vector<storage::OutboxItem> items;
-    if (worker->command.config.worker_type != contracts::WorkerType::developer) co_return items;
+    if (serves_person(*worker)) co_return co_await answer_person(worker);
     auto& row = worker->row;
     const auto state = directories(row.worker_id).state();
     const auto limits =

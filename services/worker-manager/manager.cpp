@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "services/worker-manager/core/context.hpp"
 #include "services/worker-manager/core/names.hpp"
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/streams.hpp"
@@ -34,10 +35,12 @@ Manager::Manager(asio::any_io_executor executor, Options options, storage::Datab
       options_(std::move(options)),
       runtime_(std::move(runtime)),
       store_(database),
+      sessions_(database, options_.state_directory / "sessions"),
       redis_(executor, options_.redis, {.name = "worker-manager"}),
       outbox_(database, std::string(kComponent), [this](storage::OutboxItem item) { return deliver(std::move(item)); }),
       admission_(options_.max_workers, options_.creation_timeout),
       admission_timer_(executor, asio::steady_timer::time_point::max()),
+      watch_timer_(executor, asio::steady_timer::time_point::max()),
       scope_(executor) {}
 
 Task<Result<void>> Manager::consume() {
@@ -112,7 +115,11 @@ Task<Result<void>> Manager::on_lifecycle(contracts::WorkerLifecycleEvent event) 
         return LifeEvent::wrapper_stopped;
     }();
     worker->row.state = after(worker->row.state, kind, !worker->row.ended);
-    co_return co_await save(worker, {status_item(*worker)});
+    worker->active_at = system_now();
+    if (kind == LifeEvent::wrapper_completed || kind == LifeEvent::wrapper_failed) worker->deaths = 0;
+    std::vector<storage::OutboxItem> items{status_item(*worker)};
+    if (serves_person(*worker) && known_user_of(worker->command)) items.push_back(serves_item(*worker));
+    co_return co_await save(worker, std::move(items));
 }
 
 Task<Result<void>> Manager::deliver(storage::OutboxItem item) {
@@ -138,9 +145,18 @@ Task<void> Manager::sweep() {
         co_await answer_ended_workers();
         if (round % kSweepsPerRefresh != 0) continue;
         co_await refresh_status_hashes();
+        co_await forget_old_sessions();
         const auto yesterday = system_now() - contracts::keys::kDeletedStatusTtl;
-        std::erase_if(workers_,
-                      [&](const auto& w) { return w.second->deleted() && w.second->row.updated_at < yesterday; });
+        std::vector<storage::OutboxItem> traces;
+        std::erase_if(workers_, [&](const auto& w) {
+            const auto& [id, worker] = w;
+            if (!worker->deleted() || worker->row.updated_at >= yesterday) return false;
+            worker->watched.clear();
+            if (removed_idle(*worker)) traces.push_back(redis_item(id, last_traces(*worker)));
+            return true;
+        });
+        auto said = co_await save_and_say({}, std::move(traces));
+        if (!said) log::warning("keys of old workers", {{"error", said.error().message}});
         auto forgotten = co_await store_.forget_deleted_before(yesterday);
         if (!forgotten) log::warning("old rows of workers", {{"error", forgotten.error().message}});
     }

@@ -1,18 +1,21 @@
 // The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, removal.cpp,
-// collection.cpp, endings.cpp and adoption.cpp.
+// sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp and adoption.cpp.
 #pragma once
 #include <boost/asio/cancellation_signal.hpp>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "services/worker-manager/core/admission.hpp"
 #include "services/worker-manager/core/ending.hpp"
+#include "services/worker-manager/core/idleness.hpp"
 #include "services/worker-manager/core/lifecycle.hpp"
 #include "services/worker-manager/gateway/gateway.hpp"
 #include "services/worker-manager/options.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
+#include "services/worker-manager/session_store.hpp"
 #include "services/worker-manager/store.hpp"
 #include "services/worker-manager/turn.hpp"
 #include "shared/async/scope.hpp"
@@ -20,6 +23,13 @@
 #include "shared/redis/consumer.hpp"
 
 namespace codegen::worker_manager {
+
+// The conversation of a worker: chosen when its body is made.
+struct WorkerSession {
+    std::string session_id;  // empty: none
+    bool named = false;      // somebody wants one that was begun before
+    bool lost = false;       // and its files are gone
+};
 
 // One worker in memory. Its row is saved with every change; who changes it holds its turn, but for the state, which
 // lifecycle events move at any time.
@@ -39,6 +49,13 @@ struct Worker {
     std::vector<contracts::CreateWorkerCommand> also_asked;  // the same worker again, while it is being made
     std::unique_ptr<Gateway> gateway;
     bool adopted = false;  // made by a former manager
+    WorkerSession session;
+    // Of a Product Owner's worker.
+    Timestamp active_at = system_now();  // the last sign of use
+    bool idle_move_begun = false;
+    std::map<std::string, std::string> watched;  // input stream -> last id seen: what comes after it wakes the worker
+    int deaths = 0;                              // of its body since it answered anything
+    std::set<std::string> answered;              // entries of its inputs, in its stead after its end
     Turn turn;
     asio::cancellation_signal interrupt;  // of the creation's step that is under way
 };
@@ -104,6 +121,35 @@ class Manager {
     Task<void> remove(WorkerPtr worker);
     Task<Result<void>> dismantle(WorkerPtr worker);  // everything but the row
     std::vector<storage::OutboxItem> farewell(const Worker& worker) const;
+    std::vector<redis::Arguments> last_traces(const Worker& worker) const;
+
+    // sessions.cpp
+    Task<Result<void>> choose_session(WorkerPtr worker);
+    Task<Result<void>> take_session(WorkerPtr worker, AgentIdentity agent);
+    Task<Result<void>> put_session_aside(WorkerPtr worker);
+    Task<void> forget_old_sessions();
+
+    // idle.cpp
+    struct Inputs {
+        std::map<std::string, std::string> last_ids;
+        bool settled = true;  // nothing unread, nothing in flight
+    };
+    Task<void> idle_clock();
+    Task<std::optional<Inputs>> look_at_inputs(std::string worker_id);
+    Task<void> pause(WorkerPtr worker);
+    Task<void> wake(WorkerPtr worker);
+    Task<void> remove_idle(WorkerPtr worker);
+    Task<void> expect_input(WorkerPtr worker);
+    Task<void> make_again(WorkerPtr worker);
+    void watch_inputs(const WorkerPtr& worker, std::map<std::string, std::string> last_ids);
+    Task<void> renew_watch(std::uint64_t wanted);
+    Task<void> watch_sleepers();
+
+    // product_owner.cpp
+    storage::OutboxItem serves_item(const Worker& worker) const;
+    WorkerPtr serving(const contracts::CreateWorkerCommand& command) const;
+    Task<bool> revive(WorkerPtr worker);
+    Task<std::vector<storage::OutboxItem>> answer_person(WorkerPtr worker);
 
     // collection.cpp
     Task<Result<void>> on_collect(contracts::CollectWorkerCommand command);
@@ -123,12 +169,18 @@ class Manager {
     std::unique_ptr<clients::ApiClient> api_;
 
     Store store_;
+    SessionStore sessions_;
     redis::Client redis_;
     storage::Outbox outbox_;
     Admission admission_;
     asio::steady_timer admission_timer_;
     std::map<std::string, WorkerPtr> workers_;
     bool stopping_ = false;
+    // Who waits for input: the numbers of the newest list and of the one that is being read.
+    std::uint64_t watch_wanted_ = 0;
+    std::uint64_t watch_reads_ = 0;
+    std::int64_t watch_client_ = 0;  // of the read under way, at Redis
+    asio::steady_timer watch_timer_;
     std::unique_ptr<redis::Consumer> commands_;
     std::unique_ptr<redis::Consumer> lifecycle_;
     async::Scope scope_;
@@ -137,5 +189,11 @@ class Manager {
 // An outbox item: Redis commands, done in order. Items of one target are done in order too.
 storage::OutboxItem redis_item(std::string target, const std::vector<redis::Arguments>& commands);
 storage::OutboxItem stream_item(const std::string& stream, const std::string& json);
+
+// The error of a worker that was removed because nobody spoke to it, and the request that did it.
+inline constexpr const char* kIdleRemoval = "removed-when-idle";
+bool serves_person(const Worker& worker);
+bool removed_idle(const Worker& worker);
+std::vector<std::string> po_inputs(const std::string& worker_id);
 
 }  // namespace codegen::worker_manager

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "services/worker-manager/core/idleness.hpp"
 #include "services/worker-manager/core/limits.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
 #include "services/worker-manager/repository/collect.hpp"
@@ -27,7 +28,9 @@ struct Options {
     std::chrono::milliseconds creation_timeout{300000};  // waiting for a slot; then no_capacity
     std::chrono::milliseconds kill_grace{2000};          // SIGTERM to SIGKILL when a worker is removed
     std::chrono::milliseconds sweep_interval{2000};
-    WorkerLimits limits;                                        // defaults of a worker
+    std::chrono::seconds session_ttl{7200};  // WORKER_SESSION_TTL: how long an unused conversation is kept
+    IdleLimits idle;                         // WORKER_IDLE_PAUSE, WORKER_IDLE_REMOVE
+    WorkerLimits limits;                     // defaults of a worker
     std::map<contracts::AgentType, std::int64_t> agent_memory;  // bytes; over limits.memory_bytes
     LimitCaps limit_caps;
     std::string network = "none";               // WORKER_NETWORK: what a worker without `network` gets

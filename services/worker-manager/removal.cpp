@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "services/worker-manager/core/context.hpp"
 #include "services/worker-manager/gateway/acl.hpp"
 #include "services/worker-manager/manager.hpp"
 #include "services/worker-manager/repository/tree.hpp"
@@ -17,7 +18,13 @@ Task<Result<void>> Manager::on_delete(contracts::DeleteWorkerCommand command) {
         response.success = true;
         if (worker) response.gateway = worker->row.gateway;
         const auto type = worker ? std::optional(worker->command.config.worker_type) : std::nullopt;
-        co_return co_await save_and_say({}, answers(type, command.callback_stream, json::write(response)));
+        auto items = answers(type, command.callback_stream, json::write(response));
+        if (!worker || !removed_idle(*worker)) co_return co_await save_and_say({}, std::move(items));
+        // Now for good: what is said to it makes it no more.
+        worker->watched.clear();
+        worker->row.error.clear();
+        items.push_back(redis_item(contracts::keys::worker_status(command.worker_id), last_traces(*worker)));
+        co_return co_await save(worker, std::move(items));
     }
     const bool begun = worker->deleting();
     worker->row.delete_commands.push_back(json::write(command));
@@ -44,7 +51,8 @@ Task<void> Manager::remove(WorkerPtr worker) {
                      : std::vector<storage::OutboxItem>{};
     for (const auto& text : row.delete_commands) {
         const auto command = json::parse<contracts::DeleteWorkerCommand>(text);
-        if (!command) continue;  // our own writing
+        if (!command) continue;                             // our own writing
+        if (command->request_id == kIdleRemoval) continue;  // nobody asked
         contracts::DeleteWorkerResponse response;
         response.request_id = command->request_id;
         response.success = true;
@@ -62,6 +70,7 @@ Task<void> Manager::remove(WorkerPtr worker) {
                    {{"worker_id", row.worker_id}, {"error", saved.error().message}});
     log::info("worker removed", {{"worker_id", row.worker_id}});
     pump();
+    if (removed_idle(*worker)) co_await expect_input(worker);
 }
 
 Task<Result<void>> Manager::dismantle(WorkerPtr worker) {
@@ -77,10 +86,31 @@ Task<Result<void>> Manager::dismantle(WorkerPtr worker) {
     row.token_id.clear();
     auto saved = co_await save(worker, std::move(items));
     if (!saved) co_return saved;
+    auto aside = co_await put_session_aside(worker);
+    if (!aside) co_return std::unexpected(in_context(aside.error(), "session"));
     auto cleared = co_await remove_tree(directories(row.worker_id).root);
     if (!cleared) co_return cleared;
     admission_.leave(row.worker_id);
     co_return Result<void>{};
+}
+
+std::vector<redis::Arguments> Manager::last_traces(const Worker& worker) const {
+    namespace streams = contracts::streams;
+    namespace keys = contracts::keys;
+    const auto& id = worker.row.worker_id;
+    redis::Arguments gone{"DEL",
+                          streams::worker_input(id),
+                          streams::worker_output(id),
+                          streams::worker_events(id),
+                          streams::po_worker_input(id),
+                          streams::po_worker_output(id),
+                          keys::worker_session(id)};
+    const auto user = known_user_of(worker.command);
+    const auto serves_now = serving(worker.command);
+    if (serves_person(worker) && user && worker.row.error != kIdleRemoval &&
+        (!serves_now || serves_now.get() == &worker))
+        gone.push_back(keys::session(*user));
+    return {gone};
 }
 
 // Token, Redis user and keys. All but the status hash, which stays a day, and dead letters, which are for a person.
@@ -90,11 +120,10 @@ std::vector<storage::OutboxItem> Manager::farewell(const Worker& worker) const {
     const auto& id = worker.row.worker_id;
     std::vector<storage::OutboxItem> items;
     if (!worker.row.token_id.empty()) items.push_back({"api", "/api/tokens/" + worker.row.token_id, ""});
-    items.push_back(redis_item(keys::worker_status(id), {{"ACL", "DELUSER", acl_user(id)},
-                                                         {"DEL", streams::worker_input(id), streams::worker_output(id),
-                                                          streams::worker_events(id), streams::po_worker_input(id),
-                                                          streams::po_worker_output(id), keys::worker_heartbeat(id),
-                                                          keys::worker_session(id)}}));
+    std::vector<redis::Arguments> commands{{"ACL", "DELUSER", acl_user(id)}, {"DEL", keys::worker_heartbeat(id)}};
+    // Whom somebody may still speak to keeps its streams and its conversation.
+    if (worker.row.error != kIdleRemoval) std::ranges::move(last_traces(worker), std::back_inserter(commands));
+    items.push_back(redis_item(keys::worker_status(id), commands));
     return items;
 }
 

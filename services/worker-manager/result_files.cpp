@@ -47,4 +47,13 @@ Result<contracts::ResultFile> last_result(const fs::path& state) {
     return read_result(state, newest);
 }
 
+bool any_request_begun(const std::filesystem::path& state) {
+    std::error_code ec;
+    for (auto it = std::filesystem::directory_iterator(state, ec); !ec && it != end(it); it.increment(ec)) {
+        const auto name = it->path().filename().string();
+        if (name.starts_with("attempts-") || name.starts_with("result-")) return true;
+    }
+    return false;
+}
+
 }  // namespace codegen::worker_manager

@@ -16,5 +16,7 @@ inline constexpr std::size_t kResultFileLimit = 16u << 20;
 Result<contracts::ResultFile> read_result(const std::filesystem::path& state, const std::string& request_id);
 // The newest one. "not_found": the worker has finished nothing.
 Result<contracts::ResultFile> last_result(const std::filesystem::path& state);
+// Whether the wrapper has taken up any request.
+bool any_request_begun(const std::filesystem::path& state);
 
 }  // namespace codegen::worker_manager

@@ -56,6 +56,9 @@ struct WrapperConfig {
     bool pool = false;              // also reads the shared developer stream
     std::optional<std::string> model;
     std::optional<std::string> session_id;
+    bool session_named = false;         // it was begun before; one that is not found is lost
+    bool session_lost = false;          // its files are gone: the first result says so
+    std::int64_t session_ttl_s = 7200;  // of worker:session:{id}
     std::optional<std::string> task_id;
     std::optional<std::string> project_id;
     std::optional<std::string> user_id;
@@ -71,8 +74,9 @@ struct WrapperConfig {
 BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                       (worker_id, worker_type, agent_type, redis_socket, gateway_directory, state_directory, workspace,
                        home, agent_uid, agent_gid, sandbox, base_sha, instructions, allowed_commands, env_vars, command,
-                       agent_program, path, pool, model, session_id, task_id, project_id, user_id, loopback_port,
-                       bundle_limit, memory_limit, heartbeat_ms, gateway_wait_ms, kill_grace_ms, provider_environment))
+                       agent_program, path, pool, model, session_id, session_named, session_lost, session_ttl_s,
+                       task_id, project_id, user_id, loopback_port, bundle_limit, memory_limit, heartbeat_ms,
+                       gateway_wait_ms, kill_grace_ms, provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.
 struct ResultFile {

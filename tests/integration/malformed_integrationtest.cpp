@@ -78,14 +78,14 @@ TEST_P(Malformed, AnEntryWrittenFieldByFieldIsRead) {
     ControlPlane plane({.runtime = runtime()});
     const auto project = plane.create_project("older");
     const auto id = new_uuid();
-    const auto created = plane.api("/api/tasks", "POST",
-                                   boost::json::serialize(boost::json::object{
-                                       {"id", id},
-                                       {"project_id", project},
-                                       {"type", "engineering"},
-                                       {"spec", "do it"},
-                                       {"task_metadata",
-                                        {{"agent", "custom"}, {"agent_command", "echo x > x; " + kCommitAndReport}}}}));
+    const auto created =
+        plane.api("/api/tasks", "POST",
+                  boost::json::serialize(boost::json::object{
+                      {"id", id},
+                      {"project_id", project},
+                      {"type", "engineering"},
+                      {"spec", "do it"},
+                      {"task_metadata", {{"agent", "custom"}, {"agent_command", "echo x > x; " + kCommitAndReport}}}}));
     ASSERT_TRUE(created.as_object().contains("id")) << boost::json::serialize(created);
     plane.redis({"XADD", "engineering:queue", "*", "task_id", id, "project_id", project, "user_id", "1",
                  "callback_stream", "older:answers"});

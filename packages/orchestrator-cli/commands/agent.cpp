@@ -88,6 +88,7 @@ Task<Outcome> respond(Invocation invocation, std::string text) {
     std::string message;
     if (variable("WORKER_TYPE") == "po") {
         contracts::POWorkerOutput output;
+        if (const auto request = variable("REQUEST_ID"); !request.empty()) output.request_id = request;
         output.user_id = std::atoll(variable("USER_ID").c_str());
         output.text = text;
         output.is_final = false;

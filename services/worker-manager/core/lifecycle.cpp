@@ -14,7 +14,11 @@ WorkerState after(WorkerState state, LifeEvent event, bool body_alive) {
         case LifeEvent::created:
             return state == QUEUED || state == STARTING ? RUNNING : state;
         case LifeEvent::wrapper_started:
-            return body_alive ? RUNNING : state;
+            return body_alive && state != PAUSED ? RUNNING : state;
+        case LifeEvent::paused:
+            return body_alive && state == RUNNING ? PAUSED : state;
+        case LifeEvent::resumed:
+            return body_alive && state == PAUSED ? RUNNING : state;
         // A wrapper that ended one request is there for the next one; its failure is the request's, not its own.
         case LifeEvent::wrapper_completed:
         case LifeEvent::wrapper_failed:

@@ -17,6 +17,8 @@ enum class LifeEvent {
     wrapper_completed,
     wrapper_failed,
     wrapper_stopped,
+    paused,  // the runtime holds it still, or is about to
+    resumed,
     body_ended,  // the runtime saw it end
     deleted,     // everything of it is gone
 };

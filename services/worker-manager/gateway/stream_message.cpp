@@ -80,7 +80,9 @@ Result<StreamMessage> po_output(const GatewayIdentity& worker, std::string_view 
     auto message = read<contracts::POWorkerOutput>(body);
     if (!message) return std::unexpected(message.error());
     message->user_id = *worker.user_id;
-    message->is_final = false;  // the final answer is the wrapper's
+    message->is_final = false;  // the final answer is the wrapper's, and so is what it says of itself
+    message->session_id.reset();
+    message->session_lost.reset();
     return StreamMessage{json::write(*message), {}, kObserverCap};
 }
 

@@ -193,6 +193,10 @@ Task<Result<void>> DockerRuntime::remove(std::string worker_id, milliseconds gra
         co_return std::unexpected(container.error());
     }
     std::string id = container->id;
+    if (container->status == "paused") {  // nobody could hear a signal
+        auto resumed = co_await client_.unpause_container(id);
+        if (!resumed && resumed.error().category == ErrorCategory::transient) co_return resumed;
+    }
     auto removed = co_await remove_container(id, container->running ? grace : milliseconds(0));
     if (!removed) co_return std::unexpected(in_context(removed.error(), "remove worker " + worker_id));
     std::error_code ignored;
@@ -200,6 +204,20 @@ Task<Result<void>> DockerRuntime::remove(std::string worker_id, milliseconds gra
     reported_.erase(id);
     oom_seen_.erase(id);
     co_return Result<void>();
+}
+
+Task<Result<void>> DockerRuntime::pause(std::string worker_id) {
+    auto container = co_await find(worker_id);
+    if (!container) co_return std::unexpected(container.error());
+    if (container->status == "paused") co_return Result<void>();
+    co_return co_await client_.pause_container(container->id);
+}
+
+Task<Result<void>> DockerRuntime::resume(std::string worker_id) {
+    auto container = co_await find(worker_id);
+    if (!container) co_return std::unexpected(container.error());
+    if (container->status != "paused") co_return Result<void>();
+    co_return co_await client_.unpause_container(container->id);
 }
 
 Task<Result<void>> DockerRuntime::remove_container(std::string id, milliseconds grace) {

@@ -34,6 +34,8 @@ class DockerRuntime final : public WorkerRuntime {
     AgentIdentity agent_identity(const std::string& worker_id) override;
     Task<Result<std::string>> start(BodySpec spec) override;
     Task<Result<void>> remove(std::string worker_id, std::chrono::milliseconds grace) override;
+    Task<Result<void>> pause(std::string worker_id) override;
+    Task<Result<void>> resume(std::string worker_id) override;
     Task<Result<std::vector<Body>>> list() override;
     Task<void> watch(std::function<Task<void>(BodyEnd)> on_end) override;
     Task<Result<std::pair<int, std::string>>> run_inside(std::string worker_id, std::vector<std::string> argv,

@@ -330,6 +330,30 @@ Task<void> SandboxRuntime::end_processes(PidFile file, milliseconds grace) {
     }
 }
 
+// The wrapper first: then nobody makes more of them. Again until all that are seen stand still.
+Task<Result<void>> SandboxRuntime::pause(std::string worker_id) { co_return signal_tree(worker_id, SIGSTOP); }
+
+// The wrapper last: it finds its tree alive.
+Task<Result<void>> SandboxRuntime::resume(std::string worker_id) { co_return signal_tree(worker_id, SIGCONT); }
+
+Result<void> SandboxRuntime::signal_tree(const std::string& worker_id, int number) const {
+    const auto file = is_worker_name(worker_id) ? read_pid_file(directories(worker_id)) : std::nullopt;
+    if (!file || file->installation != options_.installation || !runs(file->pid, file->start_time))
+        return fail(ErrorCategory::permanent, "not_found", fmt::format("worker {} does not run", worker_id));
+    const bool stop = number == SIGSTOP;
+    if (stop && !signal_process(file->pid, file->start_time, number))
+        return posix::errno_error(fmt::format("stop the wrapper of worker {}", worker_id), errno);
+    std::set<int> told;
+    for (bool more = true; more;) {
+        more = false;
+        for (const auto& member : process::tree_members(process::list_processes(), file->pid, file->start_time))
+            if (told.insert(member.pid).second) more = signal_process(member.pid, member.started, number) || more;
+    }
+    if (!stop && !signal_process(file->pid, file->start_time, number))
+        return posix::errno_error(fmt::format("resume the wrapper of worker {}", worker_id), errno);
+    return {};
+}
+
 Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds grace) {
     if (!is_worker_name(worker_id)) co_return Result<void>();
     WorkerDirectories host = directories(worker_id);
@@ -338,6 +362,7 @@ Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds gr
         co_return fail(ErrorCategory::permanent, "conflict",
                        fmt::format("worker {} belongs to installation {}", worker_id, file->installation));
     const std::vector<std::string> cgroups = recorded_cgroups(host);
+    if (file && grace.count() > 0) static_cast<void>(signal_tree(worker_id, SIGCONT));  // it may be paused
     if (file) co_await end_processes(*file, grace);
     for (int round = 0; !Cgroups::kill_all(cgroups) && round < 500; ++round) co_await async::sleep_for(milliseconds(2));
     if ((file && runs(file->pid, file->start_time)) || !Cgroups::kill_all(cgroups))

@@ -37,6 +37,8 @@ class SandboxRuntime final : public WorkerRuntime {
     AgentIdentity agent_identity(const std::string& worker_id) override;
     Task<Result<std::string>> start(BodySpec spec) override;
     Task<Result<void>> remove(std::string worker_id, std::chrono::milliseconds grace) override;
+    Task<Result<void>> pause(std::string worker_id) override;
+    Task<Result<void>> resume(std::string worker_id) override;
     Task<Result<std::vector<Body>>> list() override;
     Task<void> watch(std::function<Task<void>(BodyEnd)> on_end) override;
     Task<Result<std::pair<int, std::string>>> run_inside(std::string worker_id, std::vector<std::string> argv,
@@ -49,6 +51,7 @@ class SandboxRuntime final : public WorkerRuntime {
     void supervise(std::string worker_id, PidFile file, std::shared_ptr<process::Child> child);
     Task<void> wait_for_end(std::string worker_id, PidFile file, std::shared_ptr<process::Child> child);
     Task<void> end_processes(PidFile file, std::chrono::milliseconds grace);
+    Result<void> signal_tree(const std::string& worker_id, int number) const;
     void report(BodyEnd end);
     process::Spec bwrap_spec(std::vector<std::string> command, const std::string& filter, AgentIdentity identity) const;
 

@@ -96,6 +96,10 @@ class WorkerRuntime {
     // SIGTERM, after `grace` SIGKILL to every process of it, then everything of it is removed (not the directories).
     // Unknown worker: success.
     virtual Task<Result<void>> remove(std::string worker_id, std::chrono::milliseconds grace) = 0;
+    // Holds every process of it still, wrapper and agent: memory stays, nothing runs. Paused already: success.
+    virtual Task<Result<void>> pause(std::string worker_id) = 0;
+    // Not paused: success.
+    virtual Task<Result<void>> resume(std::string worker_id) = 0;
     // All bodies of this installation, found by label (docker) or by pid file and start time (sandbox).
     // Error "unavailable" means unknown, never dead.
     virtual Task<Result<std::vector<Body>>> list() = 0;

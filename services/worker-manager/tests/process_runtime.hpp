@@ -59,6 +59,19 @@ class ProcessRuntime final : public WorkerRuntime {
         }
         co_return Result<void>{};
     }
+    Task<Result<void>> pause(std::string worker_id) override {
+        if (unreachable) co_return fail(ErrorCategory::transient, "unavailable", "the engine does not answer");
+        ::kill(-pids_.at(worker_id), SIGSTOP);
+        paused.insert(worker_id);
+        co_return Result<void>{};
+    }
+    Task<Result<void>> resume(std::string worker_id) override {
+        if (unreachable) ++refused;
+        if (unreachable) co_return fail(ErrorCategory::transient, "unavailable", "the engine does not answer");
+        ::kill(-pids_.at(worker_id), SIGCONT);
+        paused.erase(worker_id);
+        co_return Result<void>{};
+    }
     Task<Result<std::vector<Body>>> list() override {
         if (unreachable) co_return fail(ErrorCategory::transient, "unavailable", "the engine does not answer");
         std::vector<Body> out;
@@ -94,6 +107,7 @@ class ProcessRuntime final : public WorkerRuntime {
 
     int images = 0;
     int starts = 0;
+    int refused = 0;  // wishes to resume, while unreachable
     bool hold_images = false;
     bool unreachable = false;
     bool mark_out_of_memory = false;
@@ -101,6 +115,7 @@ class ProcessRuntime final : public WorkerRuntime {
     std::optional<Error> image_error;
     std::optional<Error> start_error;
     std::vector<Body> strangers;
+    std::set<std::string> paused;
     std::map<std::string, BodySpec> specs;
 
   private:

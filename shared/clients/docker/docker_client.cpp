@@ -246,6 +246,18 @@ Task<Result<void>> DockerClient::kill_container(std::string id, std::string sign
     co_return Result<void>();
 }
 
+Task<Result<void>> DockerClient::pause_container(std::string id) {
+    auto answer = co_await call("POST", container_path(id, "/pause"), {}, seconds(30));
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return Result<void>();
+}
+
+Task<Result<void>> DockerClient::unpause_container(std::string id) {
+    auto answer = co_await call("POST", container_path(id, "/unpause"), {}, seconds(30));
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return Result<void>();
+}
+
 Task<Result<int>> DockerClient::wait_container(std::string id) {
     // Ten years stand for "no limit".
     auto answer = co_await call_json("POST", container_path(id, "/wait"), {}, std::chrono::hours(87600));

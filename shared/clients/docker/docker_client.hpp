@@ -102,6 +102,9 @@ class DockerClient {
     // SIGTERM, after `grace` SIGKILL; returns when it stands still. Not running: success.
     Task<Result<void>> stop_container(std::string id, std::chrono::seconds grace);
     Task<Result<void>> kill_container(std::string id, std::string signal = "SIGKILL");  // not running: "conflict"
+    // Every process of it is held still. Errors: it does not run; it is paused, or not paused, already.
+    Task<Result<void>> pause_container(std::string id);
+    Task<Result<void>> unpause_container(std::string id);
     Task<Result<int>> wait_container(std::string id);  // exit code; waits without limit
     Task<Result<Container>> inspect_container(std::string id);
     Task<Result<std::vector<Container>>> list_containers(std::vector<std::string> labels);  // all states

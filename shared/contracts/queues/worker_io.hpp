@@ -23,10 +23,12 @@ struct POWorkerOutput {
     std::string text;
     bool is_final = true;
     Timestamp timestamp = system_now();
+    std::optional<std::string> session_id;
+    std::optional<bool> session_lost;  // true: the conversation to be continued was gone, a new one was begun
 
     static constexpr std::array<std::string_view, 3> defaulted{"request_id", "is_final", "timestamp"};
 };
-BOOST_DESCRIBE_STRUCT(POWorkerOutput, (), (request_id, user_id, text, is_final, timestamp))
+BOOST_DESCRIBE_STRUCT(POWorkerOutput, (), (request_id, user_id, text, is_final, timestamp, session_id, session_lost))
 
 struct DeveloperWorkerInput {
     std::string request_id = new_uuid();
@@ -56,11 +58,13 @@ struct DeveloperWorkerOutput : BaseResult {
     std::optional<AgentUsage> usage;
     std::optional<std::string> session_id;
     std::optional<FailureReason> reason;
+    std::optional<bool> session_lost;  // true: the conversation to be continued was gone, a new one was begun
 
     static constexpr std::array<std::string_view, 1> defaulted{"timestamp"};
 };
 BOOST_DESCRIBE_STRUCT(DeveloperWorkerOutput, (BaseResult),
-                      (task_id, commit_sha, pr_url, timestamp, worker_id, verdict, usage, session_id, reason))
+                      (task_id, commit_sha, pr_url, timestamp, worker_id, verdict, usage, session_id, reason,
+                       session_lost))
 
 struct WorkerLifecycleEvent {
     std::string worker_id;
