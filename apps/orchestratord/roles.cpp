@@ -16,6 +16,7 @@
 #include "shared/async/scope.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/http/server.hpp"
+#include "shared/http/url.hpp"
 #include "shared/logging/log.hpp"
 #include "shared/posix/file.hpp"
 
@@ -56,7 +57,7 @@ struct TcpAddress {
     std::uint16_t port = 0;
 };
 
-Result<TcpAddress> parse_tcp(std::string_view text) {
+Result<TcpAddress> parse_tcp(std::string_view setting, std::string_view text) {
     const auto colon = text.rfind(':');
     TcpAddress out;
     if (colon != std::string_view::npos) {
@@ -68,7 +69,7 @@ Result<TcpAddress> parse_tcp(std::string_view text) {
         if (error == std::errc{} && end == port.data() + port.size() && !port.empty() && !out.host.empty()) return out;
     }
     return fail(ErrorCategory::fatal, "configuration",
-                fmt::format("API_ADDRESS is \"{}\": expected host:port, e.g. 127.0.0.1:8000", text));
+                fmt::format("{} is \"{}\": expected address:port, e.g. 127.0.0.1:8000", setting, text));
 }
 
 std::string host_name() {
@@ -121,7 +122,7 @@ struct Roles::Impl {
             co_return std::unexpected(in_context(listening.error(), "api"));
         const auto text = configuration.optional_text("API_ADDRESS").value_or(default_tcp ? "127.0.0.1:8000" : "");
         if (text.empty()) co_return Result<void>{};
-        const auto address = parse_tcp(text);
+        const auto address = parse_tcp("API_ADDRESS", text);
         if (!address) co_return std::unexpected(address.error());
         auto port = server->listen_tcp(address->host, address->port);
         if (!port) co_return std::unexpected(in_context(port.error(), fmt::format("API_ADDRESS {}", text)));
@@ -217,9 +218,38 @@ struct Roles::Impl {
                                                        configuration.text("OPENAI_API_KEY")),
                        worker_manager::factory_provider(configuration.text("FACTORY_API_BASE_URL"),
                                                         configuration.text("FACTORY_API_KEY"))};
+        o.people = people_options();
         o.collect.bundle_bytes = configuration.bytes("BUNDLE_LIMIT");
         o.collect.unpacked_bytes = configuration.bytes("UNPACKED_LIMIT");
         return o;
+    }
+
+    worker_manager::PeopleOptions people_options() const {
+        worker_manager::PeopleOptions o;
+        // Both were checked by open().
+        if (const auto address = parse_tcp("MANAGER_ADDRESS", configuration.text("MANAGER_ADDRESS"))) {
+            o.address = address->host;
+            o.port = address->port;
+        }
+        o.url = configuration.text("MANAGER_URL");
+        o.evidence.record_bytes = static_cast<std::size_t>(configuration.bytes("WORKER_LOG_LIMIT"));
+        o.evidence.total_bytes = configuration.bytes("WORKER_LOG_TOTAL");
+        o.evidence.age = std::chrono::days(configuration.integer("WORKER_LOG_DAYS"));
+        for (const auto& setting : settings())
+            if (setting.kind == Setting::Kind::secret) o.secrets.push_back(configuration.text(setting.name));
+        if (auto admin = posix::read_file(state / "admin.token", 4096)) {
+            while (!admin->empty() && admin->back() == '\n') admin->pop_back();
+            o.secrets.push_back(std::move(*admin));
+        }
+        return o;
+    }
+    Result<void> check_people_options() const {
+        if (const auto address = configuration.optional_text("MANAGER_ADDRESS"))
+            if (auto parsed = parse_tcp("MANAGER_ADDRESS", *address); !parsed) return std::unexpected(parsed.error());
+        if (const auto url = configuration.optional_text("MANAGER_URL"))
+            if (auto parsed = http::parse_url(*url); !parsed)
+                return fail(ErrorCategory::fatal, "configuration", "MANAGER_URL: " + parsed.error().message);
+        return {};
     }
 
     // A role that ends with an error ends the process.
@@ -277,6 +307,7 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         // What the manager would refuse later is refused before anybody is told that this runs.
         if (auto rules = worker_manager::EgressRules::parse(split(d.configuration.text("EGRESS_ALLOW"))); !rules)
             co_return std::unexpected(rules.error());
+        if (auto people = d.check_people_options(); !people) co_return std::unexpected(people.error());
         d.manager = std::make_unique<worker_manager::Service>(d.executor, d.manager_options(*token, instance),
                                                               *d.database, std::move(*runtime));
     }

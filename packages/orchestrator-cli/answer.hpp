@@ -13,8 +13,10 @@ enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kDenied = 3, kNotFound = 4, 
 
 struct Answer {
     boost::json::value data;
-    std::string message;  // one line
-    std::string text;     // for people; empty: the message
+    std::string message;   // one line
+    std::string text;      // for people; empty: the message
+    int exit = kDone;      // `worker exec`: that of the command
+    bool printed = false;  // for people: everything is on the screen already
 };
 
 struct Failure {

@@ -291,20 +291,6 @@ TEST_F(CliTest, diagnose) {
     EXPECT_THAT(text(docker.json(), "message"), HasSubstr("no.sock"));
 }
 
-TEST_F(CliTest, workers) {
-    redis_.command(
-        {"HSET", "worker:status:dev-1", "status", "RUNNING", "worker_type", "developer", "agent_type", "custom"});
-    redis_.command({"HSET", "worker:status:dev-2", "status", "STOPPED"});
-    publish("worker:dev-1:events",
-            {{"worker_id", "dev-1"}, {"request_id", "r"}, {"seq", 1}, {"kind", "text"}, {"text", "hi"}});
-    EXPECT_EQ(orchestrator({"worker", "list"}).data().as_array().size(), 1u);
-    EXPECT_EQ(orchestrator({"worker", "list", "--all"}).data().as_array().size(), 2u);
-    const auto logs = orchestrator({"worker", "logs", "dev-1"});
-    ASSERT_EQ(logs.data().as_array().size(), 1u) << logs.output;
-    EXPECT_EQ(text(logs.data().as_array()[0], "text"), "hi");
-    EXPECT_EQ(orchestrator({"worker", "logs", "dev-9"}).exit, 4);
-}
-
 // Inside a worker: a gateway directory with http.sock and agent/agent.sock, no token, no Redis.
 class InsideWorker : public CliTest {
   protected:

@@ -39,17 +39,25 @@ void print_line(const std::string& line) {
     std::fflush(stdout);
 }
 
+void print_text(const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+
+void print_note(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+
 int print(const OutputMode& mode, const Outcome& outcome,
           const std::optional<std::vector<std::string>>& allowed_commands) {
     if (mode.json) {
         print_line(boost::json::serialize(envelope(outcome, allowed_commands)));
-        return outcome ? kDone : outcome.error().exit;
+        return outcome ? outcome->exit : outcome.error().exit;
     }
     if (outcome) {
+        if (outcome->printed) return outcome->exit;
         std::string text = outcome->text.empty() ? outcome->message : outcome->text;
         while (text.ends_with('\n')) text.pop_back();
         print_line(text);
-        return kDone;
+        return outcome->exit;
     }
     std::string line = outcome.error().message;
     if (outcome.error().exit == kDenied && allowed_commands)

@@ -17,6 +17,8 @@ struct OutputMode {
 int print(const OutputMode& mode, const Outcome& outcome,
           const std::optional<std::vector<std::string>>& allowed_commands);
 void print_line(const std::string& line);  // flushed: it is followed live
+void print_text(const std::string& text);  // as it is
+void print_note(const std::string& line);  // on standard error
 
 // Columns as wide as they must be; the last one is not padded. No rows: only the headings.
 std::string table(const std::vector<std::string>& headings, const std::vector<std::vector<std::string>>& rows);

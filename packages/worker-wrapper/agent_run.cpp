@@ -21,9 +21,11 @@ AgentRun::AgentRun(Loop& loop, const contracts::WrapperConfig& config, Body& bod
       input_(loop),
       output_(loop,
               [this](std::string_view bytes) {
+                  hooks_.output(bytes);
                   lines_.feed(bytes, [this](std::string_view line, bool cut) { take_line(line, cut); });
               }),
       errors_(loop, [this](std::string_view bytes) {
+          hooks_.output(bytes);
           error_lines_.feed(bytes, [this](std::string_view line, bool cut) { take_error_line(line, cut); });
       }) {}
 

@@ -20,6 +20,7 @@ class AgentRun {
   public:
     struct Hooks {
         std::function<void(contracts::AgentEvent)> event;
+        std::function<void(std::string_view)> output;  // what the agent prints, both streams, as it comes
         std::function<void(contracts::ResultFile)>
             done;  // once, the last thing; may destroy the run later, not from within
     };

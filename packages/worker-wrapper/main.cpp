@@ -67,6 +67,8 @@ int run_worker() {
     auto config = json::parse<contracts::WrapperConfig>(*text);
     if (!config) return stop(kConfiguration, in_context(invalid(config.error()), path));
     wrapper::set_log_worker(config->worker_id);
+    wrapper::keep_log(std::filesystem::path(config->state_directory) / "wrapper.log",
+                      static_cast<std::size_t>(config->record_limit));
     if (auto checked = wrapper::check_config(*config); !checked)
         return stop(kConfiguration, in_context(checked.error(), path));
     if (auto restricted = wrapper::restrict_process(*config); !restricted)

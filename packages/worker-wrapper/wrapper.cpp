@@ -53,6 +53,8 @@ Wrapper::Wrapper(Loop& loop, contracts::WrapperConfig config, std::string own_pr
                             });
                     }),
       events_(kBufferedEvents, kBufferedBytes),
+      transcript_(config_.state_directory + "/transcript.ndjson", static_cast<std::size_t>(config_.record_limit)),
+      raw_output_(config_.state_directory + "/output.log", static_cast<std::size_t>(config_.record_limit)),
       session_lost_(config_.session_lost) {
     auto add_reader = [this](std::vector<InputStream> of) {
         readers_.push_back(std::make_unique<InputReader>(
@@ -232,7 +234,12 @@ void Wrapper::begin(Job job) {
     log_info("run begins",
              {{"request_id", job.request_id}, {"attempt", job.attempt}, {"prompt_bytes", job.prompt.size()}});
     AgentRun::Hooks hooks;
-    hooks.event = [this](const contracts::AgentEvent& event) { events_.push(json::write(event)); };
+    hooks.event = [this](const contracts::AgentEvent& event) {
+        auto text = json::write(event);
+        transcript_.append(text + "\n");
+        events_.push(std::move(text));
+    };
+    hooks.output = [this](std::string_view bytes) { raw_output_.append(bytes); };
     hooks.done = [this](contracts::ResultFile file) { end(std::move(file)); };
     run_ = std::make_unique<AgentRun>(loop_, config_, body_, std::move(job), session_id_, std::move(hooks));
     run_->start();

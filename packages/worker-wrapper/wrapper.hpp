@@ -13,6 +13,7 @@
 #include "packages/worker-wrapper/forwarder.hpp"
 #include "packages/worker-wrapper/input_reader.hpp"
 #include "packages/worker-wrapper/outbox.hpp"
+#include "packages/worker-wrapper/record_file.hpp"
 #include "packages/worker-wrapper/request_ledger.hpp"
 #include "packages/worker-wrapper/result_store.hpp"
 
@@ -61,6 +62,8 @@ class Wrapper {
     std::optional<Forwarder> forwarder_;  // Docker; in the sandbox it is in init
     RequestLedger<Job> ledger_;
     EventBuffer events_;
+    RecordFile transcript_;  // the same events, for people, also after the worker's end
+    RecordFile raw_output_;
     std::unique_ptr<AgentRun> run_;
     std::set<std::pair<std::string, std::string>>
         held_entries_;  // stream, id: delivered, to be acknowledged when their result is published

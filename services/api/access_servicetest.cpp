@@ -35,6 +35,7 @@ class AccessTest : public ApiFixture {
         const bool is_execution = target.starts_with("/api/task-executions");
         put("{telegram_id}", "100");
         put("{model_id...}", "some/model");
+        put("{name}", "host-1");
         put("{id}", is_project ? project_ : is_user ? std::to_string(owner_) : is_execution ? execution_ : task_);
         return target;
     }
@@ -45,6 +46,7 @@ class AccessTest : public ApiFixture {
             return boost::json::serialize(boost::json::object{{"project_id", project_}, {"type", "engineering"}});
         if (route.pattern.starts_with("/api/tasks/")) return R"({"spec": "mine now"})";
         if (route.pattern.starts_with("/api/users")) return R"({"telegram_id": 300})";
+        if (route.pattern == "/api/hosts/{name}") return R"({"manager_url": "http://h:8100", "capacity": 4})";
         if (route.pattern == "/api/tokens") return R"({"kind": "admin"})";
         if (route.pattern == "/api/task-executions")
             return boost::json::serialize(boost::json::object{{"id", new_uuid()},
@@ -200,6 +202,9 @@ TEST_F(AccessTest, AnotherUserSeesAndChangesNothing) {
         {"GET /api/task-executions/{id}", 404},
         {"POST /api/tokens", 403},
         {"GET /api/tokens", 403},
+        {"GET /api/tokens/self", 200},
+        {"PUT /api/hosts/{name}", 403},
+        {"GET /api/hosts", 200},
         {"DELETE /api/tokens/{id}", 403},
         {"GET /api/available-models", 200},  // nobody's own
         {"GET /api/available-models/{model_id...}", 404},
@@ -295,6 +300,36 @@ TEST_F(AccessTest, TheHeaderAloneIsRefusedUnlessAllowedAndOnLoopback) {
     EXPECT_EQ(send(*tcp_, "GET", "/api/tokens", "", {}, header).status, 403u);
     // A bad token is not made good by the header.
     EXPECT_EQ(send(*tcp_, "GET", "/api/projects", "nonsense", {}, header).status, 401u);
+}
+
+TEST_F(AccessTest, ATokenSaysWhoseItIs) {
+    const auto self = [&](const std::string& token, const Extra& extra = {}) {
+        return must(200, send("GET", "/api/tokens/self", token, {}, extra));
+    };
+    const auto user = self(owner_token_);
+    EXPECT_EQ(text(user, "kind"), "user");
+    EXPECT_EQ(user.at("user_id").as_int64(), owner_);
+    EXPECT_EQ(user.at("sees_all"), false);
+    EXPECT_TRUE(user.at("actions").as_array().empty());
+    EXPECT_EQ(self(admin_).at("sees_all"), true);
+    EXPECT_EQ(self(control_).at("sees_all"), true);
+    EXPECT_EQ(self(user_token(make_user(300, true))).at("sees_all"), true);
+    const auto acting = self(control_, {{"X-Telegram-ID", "100"}});
+    EXPECT_EQ(acting.at("sees_all"), false);
+    EXPECT_EQ(acting.at("user_id").as_int64(), owner_);
+    const auto bound =
+        self(make_token({{"kind", "user"}, {"user_id", owner_}, {"actions", boost::json::array{"worker.list"}}}));
+    EXPECT_EQ(bound.at("actions"), boost::json::array{"worker.list"});
+}
+
+TEST_F(AccessTest, OnlyAServiceThatSpeaksForItselfAnnouncesAHost) {
+    const std::string body = R"({"manager_url": "http://h:8100", "capacity": 4})";
+    make_user(300, true);
+    EXPECT_EQ(send("PUT", "/api/hosts/host-1", admin_, body).status, 403u);
+    EXPECT_EQ(send("PUT", "/api/hosts/host-1", control_, body, {{"X-Telegram-ID", "300"}}).status, 403u);
+    EXPECT_EQ(send("GET", "/api/hosts", owner_token_).body, "[]");
+    EXPECT_EQ(send("PUT", "/api/hosts/host-1", control_, body).status, 200u);
+    EXPECT_EQ(must(200, send("GET", "/api/hosts", owner_token_)).as_array().size(), 1u);
 }
 
 TEST_F(AccessTest, MetricsAreOpenOnLoopbackOnly) {

@@ -56,6 +56,7 @@ std::span<const RouteSpec> task_routes();
 std::span<const RouteSpec> task_execution_routes();
 std::span<const RouteSpec> token_routes();
 std::span<const RouteSpec> available_model_routes();
+std::span<const RouteSpec> host_routes();
 std::span<const RouteSpec> health_routes();
 std::vector<storage::Migration> migrations();
 

@@ -51,6 +51,12 @@ CREATE TABLE available_models (
     output_price DOUBLE PRECISION, cache_read_price DOUBLE PRECISION, cache_write_price DOUBLE PRECISION,
     created_at BIGINT NOT NULL);
 CREATE INDEX available_models_page ON available_models (created_at, id);
+)"},
+            {3, "hosts", R"(
+CREATE TABLE hosts (
+    id TEXT PRIMARY KEY, manager_url TEXT NOT NULL, capacity BIGINT NOT NULL, last_seen BIGINT NOT NULL,
+    created_at BIGINT NOT NULL);
+CREATE INDEX hosts_page ON hosts (created_at, id);
 )"}};
 }
 

@@ -74,7 +74,7 @@ std::optional<http::Response> refusal(const RouteSpec& spec, const Caller& calle
 struct Service::Impl {
     Impl(storage::Database& database, Options options) : database_(database), options_(std::move(options)) {
         for (const auto routes : {user_routes(), project_routes(), task_routes(), task_execution_routes(),
-                                  token_routes(), available_model_routes(), health_routes()}) {
+                                  token_routes(), host_routes(), available_model_routes(), health_routes()}) {
             for (const auto& spec : routes) {
                 router_.add(spec.method, spec.pattern,
                             [this, &spec](http::Request request, http::Match match, http::Peer peer) {

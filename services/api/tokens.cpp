@@ -2,6 +2,7 @@
 
 #include "services/api/resource.hpp"
 #include "shared/base/ids.hpp"
+#include "shared/contracts/dto/manager.hpp"
 #include "shared/contracts/dto/user.hpp"
 
 namespace codegen::api {
@@ -80,7 +81,16 @@ Task<http::Response> remove(const Context* context) {
     co_return response;
 }
 
+Task<http::Response> self(const Context* context) {
+    const auto& caller = context->caller;
+    co_return json_text(
+        200,
+        json::write(contracts::TokenSelf{
+            .kind = caller.kind, .user_id = caller.user_id, .sees_all = caller.sees_all(), .actions = caller.actions}));
+}
+
 constexpr RouteSpec kRoutes[] = {
+    {"GET", "/api/tokens/self", Access::member, "", self},
     {"POST", "/api/tokens", Access::control, "", create},
     {"GET", "/api/tokens", Access::control, "", list},
     {"DELETE", "/api/tokens/{id}", Access::control, "", remove},

@@ -32,10 +32,14 @@ Task<Result<void>> Manager::run() {
     for (const auto& stranger : sessions_.strangers()) co_await sessions_.forget(stranger);
     co_await remove_tree(options_.state_directory / "quarantine");  // of a collection that was cut off
 
+    if (auto prepared = prepare_front(); !prepared) co_return prepared;
+
     scope_.spawn("outbox", outbox_.run());
     scope_.spawn("admission", admission_clock());
     auto loaded = co_await load_workers();
     if (!loaded) co_return loaded;
+    if (auto opened = front_->open(options_.state_directory / "manager.sock"); !opened) co_return opened;
+    scope_.spawn("announcement", announce());
     scope_.spawn("adoption", reconcile());
     scope_.spawn("sweep", sweep());
     scope_.spawn("idle", idle_clock());
@@ -48,6 +52,7 @@ Task<void> Manager::stop() {
     if (commands_) commands_->stop();
     if (lifecycle_) lifecycle_->stop();
     for (const auto& [id, worker] : workers_) worker->interrupt.emit(asio::cancellation_type::terminal);
+    if (front_) co_await front_->stop();
     co_await scope_.stop();
     for (const auto& [id, worker] : workers_) {
         if (!worker->gateway) continue;

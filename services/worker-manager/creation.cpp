@@ -397,6 +397,7 @@ BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
     wrapper.pool = reads_pool(worker.command);
     wrapper.command = config.command.value_or(std::vector<std::string>{});
     wrapper.bundle_limit = options_.collect.bundle_bytes;
+    wrapper.record_limit = static_cast<std::int64_t>(options_.people.evidence.record_bytes);
     wrapper.memory_limit = spec.limits.memory_bytes;
     wrapper.provider_environment = options_.provider_environment;
     return spec;

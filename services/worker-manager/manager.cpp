@@ -159,6 +159,7 @@ Task<void> Manager::sweep() {
         if (!said) log::warning("keys of old workers", {{"error", said.error().message}});
         auto forgotten = co_await store_.forget_deleted_before(yesterday);
         if (!forgotten) log::warning("old rows of workers", {{"error", forgotten.error().message}});
+        co_await evidence_->prune(system_now());
     }
 }
 

@@ -1,5 +1,6 @@
 // The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, removal.cpp,
-// sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp and adoption.cpp.
+// sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp and adoption.cpp; what people see of it in
+// people.cpp.
 #pragma once
 #include <boost/asio/cancellation_signal.hpp>
 #include <map>
@@ -14,6 +15,7 @@
 #include "services/worker-manager/core/lifecycle.hpp"
 #include "services/worker-manager/gateway/gateway.hpp"
 #include "services/worker-manager/options.hpp"
+#include "services/worker-manager/people/front.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
 #include "services/worker-manager/session_store.hpp"
 #include "services/worker-manager/store.hpp"
@@ -160,6 +162,12 @@ class Manager {
     Task<void> end(WorkerPtr worker, BodyEnd end);
     Task<std::vector<storage::OutboxItem>> answer_pending(WorkerPtr worker, bool with_last_result);
 
+    // people.cpp
+    Result<void> prepare_front();
+    Task<void> announce();  // to the API: where people find this manager
+    contracts::WorkerView view(const Worker& worker) const;
+    Task<void> keep_evidence(WorkerPtr worker);
+
     // Constant after construction.
     const asio::any_io_executor executor_;
     const Options options_;
@@ -167,6 +175,8 @@ class Manager {
     std::filesystem::path programs_;
     std::shared_ptr<const GatewaySettings> gateway_settings_;
     std::unique_ptr<clients::ApiClient> api_;
+    std::unique_ptr<Evidence> evidence_;
+    std::unique_ptr<Front> front_;
 
     Store store_;
     SessionStore sessions_;

@@ -9,6 +9,7 @@
 #include "services/worker-manager/core/idleness.hpp"
 #include "services/worker-manager/core/limits.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
+#include "services/worker-manager/people/options.hpp"
 #include "services/worker-manager/repository/collect.hpp"
 #include "shared/redis/client.hpp"
 
@@ -40,6 +41,7 @@ struct Options {
     std::vector<ModelProvider> providers;
     CollectLimits collect;
     std::map<std::string, std::string> provider_environment;  // settings for agents, never a key
+    PeopleOptions people;
 };
 
 }  // namespace codegen::worker_manager

@@ -86,6 +86,7 @@ Task<Result<void>> Manager::dismantle(WorkerPtr worker) {
     row.token_id.clear();
     auto saved = co_await save(worker, std::move(items));
     if (!saved) co_return saved;
+    co_await keep_evidence(worker);
     auto aside = co_await put_session_aside(worker);
     if (!aside) co_return std::unexpected(in_context(aside.error(), "session"));
     auto cleared = co_await remove_tree(directories(row.worker_id).root);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "shared/contracts/contracts.hpp"
+#include "shared/contracts/dto/manager.hpp"
 
 namespace codegen::contracts {
 namespace {
@@ -107,6 +108,17 @@ void TokenCreate::check(FieldErrors& errors, const std::string& prefix) const {
     if (kind == TokenKind::worker && !worker_id)
         errors.push_back({prefix + "worker_id", "required field is missing: a token of kind worker names its worker"});
     if (worker_id) check_worker_name(prefix + "worker_id", *worker_id, errors);
+}
+
+void WorkerExec::check(FieldErrors& errors, const std::string& prefix) const {
+    constexpr std::int64_t kLongest = 3600;
+    if (command.empty() || command.front().empty())
+        errors.push_back({prefix + "command", "is empty: expected a program and its arguments"});
+    for (std::size_t i = 0; i < command.size(); ++i)
+        if (command[i].contains('\0')) errors.push_back({prefix + "command[" + std::to_string(i) + "]", "holds a NUL"});
+    if (timeout < 1 || timeout > kLongest)
+        errors.push_back({prefix + "timeout", "is " + std::to_string(timeout) + ": expected 1 to " +
+                                                  std::to_string(kLongest) + " seconds"});
 }
 
 void ProjectCreate::check(FieldErrors& errors, const std::string& prefix) const {

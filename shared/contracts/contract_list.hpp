@@ -1,6 +1,7 @@
 // Every contract by name, for what must cover them all: tests, the fuzz target. X(User) X(Project) ...
 #pragma once
 #include "shared/contracts/contracts.hpp"
+#include "shared/contracts/dto/manager.hpp"
 
 #define CODEGEN_QUEUE_CONTRACTS(X) \
     X(EngineeringMessage)          \
@@ -42,6 +43,7 @@
     X(Token)                     \
     X(TokenCreate)               \
     X(TokenCreated)              \
+    X(TokenSelf)                 \
     X(Project)                   \
     X(ProjectCreate)             \
     X(ProjectPatch)              \
@@ -52,6 +54,10 @@
     X(ProblemDocument)           \
     X(Health)                    \
     X(Host)                      \
+    X(HostAnnouncement)          \
+    X(WorkerView)                \
+    X(WorkerExec)                \
+    X(WorkerExecAnswer)          \
     X(Server)                    \
     X(Allocation)                \
     X(Incident)                  \

@@ -65,6 +65,7 @@ struct WrapperConfig {
     int loopback_port = 18790;              // inside the worker's own network namespace
     std::int64_t bundle_limit = 100 << 20;  // bytes
     std::int64_t memory_limit = 0;          // bytes, for the error text; 0: unknown
+    std::int64_t record_limit = 4 << 20;    // bytes of the log, the transcript and the raw output, each
     int heartbeat_ms = 10000;
     int gateway_wait_ms = 60000;  // how long the loopback forwarder holds a connection while the gateway is away
     int kill_grace_ms = 2000;     // SIGTERM to SIGKILL
@@ -75,8 +76,8 @@ BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                       (worker_id, worker_type, agent_type, redis_socket, gateway_directory, state_directory, workspace,
                        home, agent_uid, agent_gid, sandbox, base_sha, instructions, allowed_commands, env_vars, command,
                        agent_program, path, pool, model, session_id, session_named, session_lost, session_ttl_s,
-                       task_id, project_id, user_id, loopback_port, bundle_limit, memory_limit, heartbeat_ms,
-                       gateway_wait_ms, kill_grace_ms, provider_environment))
+                       task_id, project_id, user_id, loopback_port, bundle_limit, memory_limit, record_limit,
+                       heartbeat_ms, gateway_wait_ms, kill_grace_ms, provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.
 struct ResultFile {

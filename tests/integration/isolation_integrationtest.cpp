@@ -91,7 +91,8 @@ TEST_P(Isolation, NothingBeyondTheGatewayCanBeReached) {
     script +=
         R"(perl -MIO::Socket::UNIX -e 'for (@ARGV) { print IO::Socket::UNIX->new(Peer => $_) ? "REACHED $_\n" : "refused $_: $!\n" }' \
         /run/codegen/wrapper/redis.sock /var/run/docker.sock /run/docker.sock )" +
-        (plane.state() / "api.sock").string() + " " + (plane.state() / "redis" / "redis.sock").string() + "\n";
+        (plane.state() / "api.sock").string() + " " + (plane.state() / "manager.sock").string() + " " +
+        (plane.state() / "redis" / "redis.sock").string() + "\n";
     script += "echo done";
     const auto report = inside(plane, script);
     EXPECT_TRUE(report.contains("done")) << report;

@@ -1,106 +1,212 @@
-// worker list | logs: for people; reads the keys and streams of the workers.
+// worker list | show | logs | exec | delete: for people; ask the managers of the hosts.
 #include <fmt/format.h>
 
 #include "packages/orchestrator-cli/command.hpp"
-#include "packages/orchestrator-cli/follow.hpp"
+#include "packages/orchestrator-cli/managers.hpp"
+#include "packages/orchestrator-cli/worker_logs.hpp"
 
 namespace codegen::cli {
 namespace {
 
-using Hash = std::map<std::string, std::string>;
+using contracts::WorkerView;
+using std::chrono::seconds;
 
-Hash to_hash(const redis::Reply& reply) {
-    Hash out;
-    for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2)
-        out[reply.elements[i].text] = reply.elements[i + 1].text;
-    return out;
+std::string short_time(Timestamp time) { return format_timestamp(time).substr(0, 19); }
+
+std::string exit_text(const WorkerView& view) {
+    std::string text = view.exit_code ? std::to_string(*view.exit_code) : view.ended ? "unknown" : "";
+    if (view.out_of_memory) text += text.empty() ? "out of memory" : " (out of memory)";
+    return text;
 }
 
-Task<Result<std::vector<std::string>>> worker_ids(redis::Client* client) {
-    const std::string prefix = contracts::keys::worker_status("");
-    std::set<std::string> ids;
-    std::string cursor = "0";
-    do {
-        auto page = co_await client->command({"SCAN", cursor, "MATCH", prefix + "*", "COUNT", "500"});
-        if (!page) co_return std::unexpected(page.error());
-        if (page->elements.size() != 2) co_return fail(ErrorCategory::permanent, "protocol", "SCAN: unexpected reply");
-        cursor = page->elements[0].text;
-        for (const auto& key : page->elements[1].elements) ids.insert(key.text.substr(prefix.size()));
-    } while (cursor != "0");
-    co_return std::vector<std::string>(ids.begin(), ids.end());
+std::string counts_text(const boost::json::object& counts) {
+    std::string text;
+    for (const auto& [name, value] : counts) {
+        if (value == 0 || value.is_null() || value.is_structured()) continue;
+        text += fmt::format("{}{} {}", text.empty() ? "" : ", ", std::string_view(name), boost::json::serialize(value));
+    }
+    return text;
 }
 
-Task<Outcome> list(Invocation invocation, bool all) {
-    auto client = invocation.session->redis();
-    if (!client) co_return failed(client.error());
-    auto ids = co_await worker_ids(*client);
-    if (!ids) co_return failed(in_context(ids.error(), "Redis"));
+std::string show_text(const WorkerView& view) {
+    return fields({{"worker", view.worker_id},
+                   {"status", std::string(json::name_of(view.status))},
+                   {"host", printable(view.host)},
+                   {"runtime", view.runtime},
+                   {"type", std::string(json::name_of(view.worker_type))},
+                   {"agent", std::string(json::name_of(view.agent_type))},
+                   {"task", printable(view.task_id.value_or(""))},
+                   {"project", printable(view.project_id.value_or(""))},
+                   {"user", view.user_id ? std::to_string(*view.user_id) : ""},
+                   {"image", printable(view.image.value_or(""))},
+                   {"body", printable(view.body_id.value_or(""))},
+                   {"attempt", std::to_string(view.attempt)},
+                   {"created", format_timestamp(view.created_at)},
+                   {"updated", format_timestamp(view.updated_at)},
+                   {"exit code", exit_text(view)},
+                   {"error", one_line(view.error.value_or(""), 500)},
+                   {"gateway", counts_text(view.gateway)}});
+}
+
+Task<Outcome> list(Invocation invocation, bool all, std::string host) {
+    Managers managers(invocation.session, host);
+    auto answers = co_await managers.ask_all(all ? "/workers?all=1" : "/workers", false);
+    if (!answers) co_return failed(answers.error());
+    if (answers->good.empty() && !answers->missing.empty()) co_return failed(answers->missing.front().second);
     boost::json::array data;
     std::vector<std::vector<std::string>> rows;
-    for (const auto& id : *ids) {
-        auto reply = co_await (*client)->command({"HGETALL", contracts::keys::worker_status(id)});
-        if (!reply) co_return failed(in_context(reply.error(), "Redis"));
-        auto hash = to_hash(*reply);
-        if (!all && hash["status"] == "STOPPED") continue;
-        boost::json::object object{{"worker_id", id}};
-        for (const auto& [name, value] : hash) object[name] = value;
-        data.push_back(std::move(object));
-        rows.push_back({id, printable(hash["status"]), printable(hash["worker_type"]), printable(hash["agent_type"]),
-                        printable(hash["task_id"]), printable(hash["updated_at"]).substr(0, 19)});
+    for (const auto& [from, response] : answers->good) {
+        auto views = json::parse<std::vector<WorkerView>>(response.body);
+        if (!views) co_return failed(in_context(invalid(views.error()), "answer of the manager of " + from.name));
+        for (const auto& view : *views) {
+            data.push_back(json::to_value(view));
+            rows.push_back({view.worker_id, std::string(json::name_of(view.status)),
+                            std::string(json::name_of(view.worker_type)), std::string(json::name_of(view.agent_type)),
+                            printable(view.task_id.value_or("")), printable(view.host), short_time(view.updated_at)});
+        }
     }
-    const auto count = rows.size();
-    co_return Answer{std::move(data), fmt::format("{} workers", count),
-                     rows.empty() ? "no workers" : table({"ID", "STATUS", "TYPE", "AGENT", "TASK", "UPDATED"}, rows)};
+    auto message = fmt::format("{} workers", rows.size());
+    auto text =
+        rows.empty() ? "no workers\n" : table({"ID", "STATUS", "TYPE", "AGENT", "TASK", "HOST", "UPDATED"}, rows);
+    for (const auto& [missing, error] : answers->missing) {
+        message += fmt::format("; host {} does not answer", missing.name);
+        text += fmt::format("host {} does not answer: {}\n", printable(missing.name), printable(error.message));
+    }
+    co_return Answer{.data = std::move(data), .message = std::move(message), .text = std::move(text)};
 }
 
-Task<Outcome> logs(Invocation invocation, std::string id, int lines) {
-    auto client = invocation.session->redis();
-    if (!client) co_return failed(client.error());
-    const auto stream = contracts::streams::worker_events(id);
-    auto reply = co_await (*client)->command({"XREVRANGE", stream, "+", "-", "COUNT", std::to_string(lines)});
-    if (!reply) co_return failed(in_context(reply.error(), "Redis"));
-    auto entries = redis::parse_entries(*reply, stream);
-    if (entries.empty()) {
-        auto known = co_await (*client)->command({"EXISTS", contracts::keys::worker_status(id)});
-        if (!known) co_return failed(in_context(known.error(), "Redis"));
-        if (known->integer == 0)
-            co_return std::unexpected(Failure{
-                "not_found", fmt::format("no worker \"{}\": see orchestrator worker list --all", id), {}, kNotFound});
+Task<Outcome> show(Invocation invocation, std::string id, std::string host) {
+    Managers managers(invocation.session, host);
+    auto found = co_await managers.find(id);
+    if (!found) co_return failed(found.error());
+    co_return Answer{.data = json::to_value(found->second),
+                     .message = fmt::format("worker {} is {}", id, json::name_of(found->second.status)),
+                     .text = show_text(found->second)};
+}
+
+Task<Outcome> exec(Invocation invocation, std::string id, std::string host, contracts::WorkerExec wanted) {
+    Managers managers(invocation.session, host);
+    auto found = co_await managers.find(id);
+    if (!found) co_return failed(found.error());
+    const auto limit = seconds(wanted.timeout) + seconds(15);
+    auto response = co_await managers.ask(found->first, "POST", "/workers/" + http::percent_encode(id) + "/exec",
+                                          json::write(wanted), limit);
+    if (!response && response.error().code == "timed_out")
+        co_return std::unexpected(Failure{"timeout", response.error().message, {}, kTimedOut});
+    if (!response) co_return failed(response.error());
+    auto ended = json::parse<contracts::WorkerExecAnswer>(response->body);
+    if (!ended) co_return failed(in_context(invalid(ended.error()), "answer of the manager"));
+    Answer answer{.data = json::to_value(*ended),
+                  .message = fmt::format("exit {}", ended->exit_code),
+                  .exit = static_cast<int>(ended->exit_code)};
+    if (!invocation.mode.json) {
+        print_text(printable(ended->output));
+        if (ended->truncated) print_note("the output was longer; what is shown is its beginning");
+        answer.printed = true;
     }
-    std::reverse(entries.begin(), entries.end());
-    boost::json::array data;
-    std::string text;
-    for (const auto& entry : entries) {
-        const auto* message = entry.field("data");
-        const auto event =
-            message ? json::parse<contracts::AgentEvent>(*message) : json::Parsed<contracts::AgentEvent>(std::unexpect);
-        if (!event) continue;
-        data.push_back(json::to_value(*event));
-        if (const auto line = event_line(*event, invocation.mode.colour); !line.empty()) text += line + "\n";
-    }
-    const auto count = data.size();
-    co_return Answer{std::move(data), fmt::format("{} events of worker {}", count, id),
-                     text.empty() ? "no events" : text};
+    co_return answer;
+}
+
+Task<Outcome> remove(Invocation invocation, std::string id, std::string host) {
+    Managers managers(invocation.session, host);
+    auto found = co_await managers.find(id);
+    if (!found) co_return failed(found.error());
+    auto response =
+        co_await managers.ask(found->first, "DELETE", "/workers/" + http::percent_encode(id), {}, seconds(75));
+    if (!response) co_return failed(response.error());
+    const bool done = response->status == 204;
+    co_return Answer{
+        .data = boost::json::object{{"worker_id", id}, {"deleted", done}},
+        .message = done ? fmt::format("worker {} is deleted; its log stays: orchestrator worker logs {}", id, id)
+                        : fmt::format("worker {} is being deleted; its engine does not answer yet", id),
+        .text = {}};
+}
+
+struct Options {
+    std::string id;
+    std::string host;
+    bool all = false;
+    LogOptions logs;
+    contracts::WorkerExec exec;
+};
+
+CLI::App* subcommand(CLI::App* group, const std::shared_ptr<Options>& options, const char* name, const char* help,
+                     const char* examples) {
+    auto* command = group->add_subcommand(name, help);
+    command->add_option("--host", options->host, "Ask this host's manager only");
+    command->footer(std::string("Examples:\n") + examples);
+    return command;
+}
+
+CLI::App* with_id(CLI::App* command, const std::shared_ptr<Options>& options) {
+    command->add_option("WORKER", options->id, "The worker's id")->required();
+    return command;
+}
+
+void add_logs(CLI::App* group, Chosen& chosen, const std::shared_ptr<Options>& options) {
+    auto* command = with_id(subcommand(group, options, "logs", "Show a worker's log, also after its end",
+                                       "  orchestrator worker logs dev-1a2b3c4d-1\n"
+                                       "  orchestrator worker logs dev-1a2b3c4d-1 --transcript --follow\n"
+                                       "  orchestrator worker logs dev-1a2b3c4d-1 --output --tail 0"),
+                            options);
+    auto* transcript =
+        command->add_flag("--transcript", options->logs.transcript, "What the agent said and did, instead of the log");
+    command->add_flag("--output", options->logs.output, "What the agent printed, as it came")->excludes(transcript);
+    command->add_flag("--follow", options->logs.follow, "Go on until the worker has ended");
+    command->add_option("--tail,--lines", options->logs.tail, "The last lines only (default 200; 0: all)")
+        ->check(CLI::Range(0, 1000000));
+    command->callback([&chosen, options] {
+        chosen = Command{"worker.logs", [options](Invocation i) {
+                             return show_logs(std::move(i), options->id, options->host, options->logs);
+                         }};
+    });
+}
+
+void add_exec(CLI::App* group, Chosen& chosen, const std::shared_ptr<Options>& options) {
+    auto* command = with_id(
+        subcommand(group, options, "exec", "Run a command in a worker: as the agent's user, in the workspace, no shell",
+                   "  orchestrator worker exec dev-1a2b3c4d-1 -- git status --short\n"
+                   "  orchestrator worker exec dev-1a2b3c4d-1 -- sh -c 'ps aux | head'\n"
+                   "The exit code is that of the command."),
+        options);
+    command->add_option("--timeout", options->exec.timeout, "Stop it after this many seconds (default 60)")
+        ->check(CLI::Range(1, 3600));
+    command->add_option("COMMAND", options->exec.command, "Behind --: the program and its arguments")->required();
+    command->callback([&chosen, options] {
+        chosen = Command{"worker.exec", [options](Invocation i) {
+                             return exec(std::move(i), options->id, options->host, options->exec);
+                         }};
+    });
 }
 
 }  // namespace
 
 void add_worker_commands(CLI::App& app, Chosen& chosen) {
-    auto* group = app.add_subcommand("worker", "Workers: list, logs")->require_subcommand(1);
-    auto all = std::make_shared<bool>(false);
-    auto* list_command = group->add_subcommand("list", "List the workers");
-    list_command->add_flag("--all", *all, "Stopped ones of the last 24 hours too");
-    list_command->callback(
-        [&chosen, all] { chosen = Command{"worker.list", [all](Invocation i) { return list(std::move(i), *all); }}; });
-
-    auto id = std::make_shared<std::string>();
-    auto lines = std::make_shared<int>(200);
-    auto* logs_command = group->add_subcommand("logs", "Show what a worker's agent did last");
-    logs_command->add_option("WORKER", *id, "The worker's id")->required();
-    logs_command->add_option("--lines", *lines, "At most this many events")->check(CLI::Range(1, 10000));
-    logs_command->callback([&chosen, id, lines] {
-        chosen = Command{"worker.logs", [id, lines](Invocation i) { return logs(std::move(i), *id, *lines); }};
+    auto* group = app.add_subcommand("worker", "Workers: list, show, logs, exec, delete")->require_subcommand(1);
+    auto options = std::make_shared<Options>();
+    auto* list_command = subcommand(group, options, "list", "List the workers of all hosts",
+                                    "  orchestrator worker list\n  orchestrator worker list --all --json");
+    list_command->add_flag("--all", options->all, "Those deleted in the last 24 hours too");
+    list_command->callback([&chosen, options] {
+        chosen =
+            Command{"worker.list", [options](Invocation i) { return list(std::move(i), options->all, options->host); }};
     });
+    with_id(subcommand(group, options, "show", "Show one worker, also after its end",
+                       "  orchestrator worker show dev-1a2b3c4d-1"),
+            options)
+        ->callback([&chosen, options] {
+            chosen = Command{"worker.show",
+                             [options](Invocation i) { return show(std::move(i), options->id, options->host); }};
+        });
+    add_logs(group, chosen, options);
+    add_exec(group, chosen, options);
+    with_id(subcommand(group, options, "delete", "Stop and remove a worker; its log and transcript stay readable",
+                       "  orchestrator worker delete dev-1a2b3c4d-1"),
+            options)
+        ->callback([&chosen, options] {
+            chosen = Command{"worker.delete",
+                             [options](Invocation i) { return remove(std::move(i), options->id, options->host); }};
+        });
 }
 
 }  // namespace codegen::cli

@@ -405,7 +405,9 @@ Task<Result<std::pair<int, std::string>>> SandboxRuntime::run_inside(std::string
     if (outcome->end == process::Outcome::End::timeout)
         co_return fail(ErrorCategory::transient, "timeout",
                        fmt::format("worker {}: {}", worker_id, outcome->describe()));
-    int code = outcome->end == process::Outcome::End::exited ? outcome->code : 128 + outcome->code;
+    const int code = outcome->end == process::Outcome::End::exited         ? outcome->code
+                     : outcome->end == process::Outcome::End::output_limit ? 128 + SIGKILL
+                                                                           : 128 + outcome->code;
     co_return std::pair(code, outcome->output + outcome->errors);
 }
 

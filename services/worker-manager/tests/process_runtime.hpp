@@ -89,9 +89,19 @@ class ProcessRuntime final : public WorkerRuntime {
             co_await wake_.async_wait(async::use_tuple);
         }
     }
-    Task<Result<std::pair<int, std::string>>> run_inside(std::string, std::vector<std::string>,
-                                                         std::chrono::milliseconds) override {
-        co_return fail(ErrorCategory::permanent, "unsupported", "not in these tests");
+    Task<Result<std::pair<int, std::string>>> run_inside(std::string worker_id, std::vector<std::string> argv,
+                                                         std::chrono::milliseconds timeout) override {
+        if (unreachable) co_return fail(ErrorCategory::transient, "unavailable", "the engine does not answer");
+        process::Spec spec;
+        spec.argv = std::move(argv);
+        spec.environment = process::minimal_environment();
+        spec.directory = workers_ / worker_id / "workspace";
+        auto ended = co_await process::run(std::move(spec), {.timeout = timeout, .output_bytes = 1u << 20});
+        if (!ended) co_return std::unexpected(ended.error());
+        if (ended->end == process::Outcome::End::timeout)
+            co_return fail(ErrorCategory::transient, "timeout", ended->describe());
+        co_return std::pair(ended->end == process::Outcome::End::exited ? ended->code : 128 + ended->code,
+                            ended->output + ended->errors);
     }
 
     void kill(const std::string& worker_id, int number = SIGKILL) { ::kill(-pids_.at(worker_id), number); }

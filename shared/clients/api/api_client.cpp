@@ -15,6 +15,8 @@ std::string reason_of(const http::Response& response) {
     return reason;
 }
 
+}  // namespace
+
 Error error_of(const http::Response& response, bool has_token) {
     const auto make = [&](ErrorCategory category, std::string code) {
         return Error{category, std::move(code), fmt::format("{} {}", response.status, reason_of(response)), {}};
@@ -36,8 +38,6 @@ Error error_of(const http::Response& response, bool has_token) {
             return make(ErrorCategory::permanent, "invalid");
     }
 }
-
-}  // namespace
 
 ApiClient::ApiClient(std::shared_ptr<http::Client> client, std::string token)
     : client_(std::move(client)), token_(std::move(token)) {}

@@ -10,6 +10,9 @@
 
 namespace codegen::clients {
 
+// What a status that is not 2xx means, as below; also for other services of ours with problem documents.
+Error error_of(const http::Response& response, bool has_token);
+
 // Errors: the problem document's title, detail and field errors in the message; code "not_found" (404), "conflict"
 // (409), "unauthorized" (401), "forbidden" (403), "invalid" (400, 413, 422, every other refusal): permanent;
 // "unavailable" (5xx, 429, no connection, timeout): transient; "protocol" (not HTTP): permanent. 401 is fatal when a
