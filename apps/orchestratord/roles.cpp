@@ -189,7 +189,9 @@ struct Roles::Impl {
         co_return sandbox;
     }
 
-    worker_manager::Options manager_options(const std::string& token, const std::string& instance) const {
+    // `in_our_group`: what the runtime starts lives in this process's cgroup.
+    worker_manager::Options manager_options(const std::string& token, const std::string& instance,
+                                            bool in_our_group) const {
         worker_manager::Options o;
         o.state_directory = state.path();
         o.programs_source = program_folder();
@@ -208,7 +210,13 @@ struct Roles::Impl {
         o.limits.cpus = configuration.number("WORKER_CPU_LIMIT");
         o.limits.processes = configuration.integer("WORKER_PIDS_LIMIT");
         o.limit_caps.memory_bytes = configuration.bytes("WORKER_MEMORY_CAP");
-        o.limit_caps.cpus = configuration.number("WORKER_CPU_LIMIT");
+        o.limit_caps.cpus =
+            configuration.number(configuration.is_set("WORKER_CPU_CAP") ? "WORKER_CPU_CAP" : "WORKER_CPU_LIMIT");
+        o.limit_caps.processes = configuration.integer("WORKER_PIDS_CAP");
+        if (configuration.text("WORKER_MEMORY_CHECK") == "on")
+            o.host_memory = [in_our_group] { return worker_manager::read_host_memory(in_our_group); };
+        o.docker_socket = configuration.text("DOCKER_CAPABILITY") == "socket";
+        o.images.keep = std::chrono::hours(24) * configuration.integer("IMAGE_KEEP_DAYS");
         o.network = configuration.text("WORKER_NETWORK");
         o.egress_allow = split(configuration.text("EGRESS_ALLOW"));
         o.providers = {worker_manager::anthropic_provider(configuration.text("ANTHROPIC_BASE_URL"),
@@ -308,8 +316,11 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         if (auto rules = worker_manager::EgressRules::parse(split(d.configuration.text("EGRESS_ALLOW"))); !rules)
             co_return std::unexpected(rules.error());
         if (auto people = d.check_people_options(); !people) co_return std::unexpected(people.error());
-        d.manager = std::make_unique<worker_manager::Service>(d.executor, d.manager_options(*token, instance),
-                                                              *d.database, std::move(*runtime));
+        auto options = d.manager_options(*token, instance, (*runtime)->name() != "docker");
+        if (auto fine = worker_manager::check_limits(options.limits, options.limit_caps); !fine)
+            co_return std::unexpected(fine.error());
+        d.manager =
+            std::make_unique<worker_manager::Service>(d.executor, std::move(options), *d.database, std::move(*runtime));
     }
     co_return d.runtime_line.empty() ? std::string("==> roles without workers") : d.runtime_line;
 }

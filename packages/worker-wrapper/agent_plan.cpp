@@ -90,6 +90,7 @@ std::map<std::string, std::string> agent_environment(const WrapperConfig& config
     if (task) set("TASK_ID", *task);
     if (project) set("PROJECT_ID", *project);
     set("HOME", std::string(kHome));
+    for (const auto& [name, value] : config.image_environment) out.emplace(name, value);
     return out;
 }
 

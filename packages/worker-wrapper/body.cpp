@@ -103,6 +103,7 @@ Result<pid_t> Body::start_in_docker(const LaunchPlan& plan, const BodyStreams& s
     spec.output = streams.output;
     spec.errors = streams.errors;
     spec.identity = Identity{static_cast<uid_t>(config_.agent_uid), static_cast<gid_t>(config_.agent_gid)};
+    for (int group : config_.agent_groups) spec.identity->groups.push_back(static_cast<gid_t>(group));
     spec.likely_oom_victim = true;
     if (plan.files.empty() && !plan.session) return spawn(spec);
     auto plan_fd = plan_descriptor(plan);

@@ -100,8 +100,8 @@ bool set_standard(const std::array<int, 3>& sources) {
     if (spec.likely_oom_victim) write_file("/proc/self/oom_score_adj", "500");
     umask(022);
     if (spec.identity && (geteuid() == 0 || spec.identity->uid != geteuid())) {
-        const auto [uid, gid] = *spec.identity;
-        if ((geteuid() == 0 && setgroups(0, nullptr) != 0) || setresgid(gid, gid, gid) != 0 ||
+        const auto& [uid, gid, groups] = *spec.identity;
+        if ((geteuid() == 0 && setgroups(groups.size(), groups.data()) != 0) || setresgid(gid, gid, gid) != 0 ||
             setresuid(uid, uid, uid) != 0)
             die(kIdentity);
     }

@@ -20,6 +20,7 @@ using Environment = std::map<std::string, std::string>;
 struct Identity {
     uid_t uid;
     gid_t gid;
+    std::vector<gid_t> groups{};  // supplementary
 };
 
 struct SpawnSpec {
@@ -30,7 +31,7 @@ struct SpawnSpec {
     int output = -1;                   // -1: /dev/null
     int errors = -1;                   // -1: inherited
     std::vector<int> keep;             // same number in the child; everything else is close-on-exec already
-    std::optional<Identity> identity;  // dropped to, no supplementary groups; absent: unchanged
+    std::optional<Identity> identity;  // dropped to; absent: unchanged
     std::vector<std::string> cgroups;  // directories; the child joins them before it drops its identity
     std::optional<rlim_t> max_processes;
     bool die_with_parent = false;    // SIGKILL when this process ends

@@ -79,6 +79,7 @@ Task<Result<void>> Manager::load_workers() {
         resume(workers_[id]);
     }
     pump();
+    scope_.spawn("creation queue", mirror_queue());  // of a former manager
     co_return Result<void>{};
 }
 
@@ -89,7 +90,7 @@ void Manager::resume(WorkerPtr worker) {
         if (removed_idle(*worker)) scope_.spawn("input of " + row.worker_id, expect_input(worker));
         return;
     }
-    if (row.state == WorkerState::QUEUED && !worker->deleting()) return admission_.ask(row.worker_id, row.created_at);
+    if (row.state == WorkerState::QUEUED && !worker->deleting()) return ask_admission(*worker);
     admission_.hold(row.worker_id);
     if (worker->deleting()) return scope_.spawn("delete " + row.worker_id, remove(worker));
     // Nobody was told yet that it exists, so nothing runs in it: made again from the start.

@@ -32,6 +32,10 @@ std::unexpected<Error> bad(std::string path, std::string why) {
     return fail(ErrorCategory::permanent, "invalid", std::move(message), std::move(path));
 }
 
+bool wants_docker(const contracts::WorkerConfig& config) {
+    return std::ranges::find(config.capabilities, contracts::Capability::docker) != config.capabilities.end();
+}
+
 std::unexpected<Error> interrupted() {
     return fail(ErrorCategory::permanent, "cancelled", "the worker was deleted while it was being made");
 }
@@ -60,16 +64,24 @@ constexpr std::chrono::hours kTokenLife{24 * 7};
 Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const {
     const auto& config = command.config;
     if (auto name = check_worker_id(config.name, "config.name"); !name) return name;
-    if (auto limits = worker_limits(config, options_.limits, options_.limit_caps); !limits)
-        return std::unexpected(limits.error());
+    const auto limits = limits_of(config);
+    if (!limits) return std::unexpected(limits.error());
+    if (const auto memory = host_memory(); memory && limits->memory_bytes > memory->total)
+        return bad("config.memory_limit",
+                   fmt::format("{} bytes can never be free here, this host has {}; lower it or WORKER_MEMORY_LIMIT, or "
+                               "set WORKER_MEMORY_CHECK=off",
+                               limits->memory_bytes, memory->total));
     if (auto user = user_id_of(command); !user) return std::unexpected(user.error());
     if (const auto task = from_context(command, "task_id"); task && !is_uuid(*task))
         return bad("context.task_id", fmt::format("\"{}\" is not a UUID", *task));
     if (const auto session = from_context(command, "session_id"); session && !is_uuid(*session))
         return bad("context.session_id", fmt::format("\"{}\" is not a UUID", *session));
-    if (std::ranges::find(config.capabilities, contracts::Capability::docker) != config.capabilities.end())
+    if (config.image)
+        if (auto named = check_image_reference(*config.image, "config.image"); !named) return named;
+    if (wants_docker(config) && !options_.docker_socket)
         return bad("config.capabilities",
-                   "\"docker\" is refused: the host's engine in an agent's hands is root on the host; leave it out");
+                   "\"docker\" is refused: the host's engine in an agent's hands is root on the host. Leave it out; an "
+                   "operator who accepts that sets DOCKER_CAPABILITY=socket");
     if (config.auth_mode == contracts::AuthMode::host_session)
         return bad("config.auth_mode", "\"host_session\" is not allowed here; leave it out, the gateway holds the key");
     if (const auto network = config.network.value_or(options_.network);
@@ -161,30 +173,40 @@ Task<Result<void>> Manager::begin(contracts::CreateWorkerCommand command, int at
         workers_.erase(worker->row.worker_id);
         co_return saved;
     }
-    admission_.ask(worker->row.worker_id, worker->row.created_at);
+    ask_admission(*worker);
     pump();
     co_return saved;
 }
 
 void Manager::pump() {
-    const bool queued = !admission_.waiting().empty();
-    const auto moves = admission_.advance(system_now());
+    // A host that does not say what it has is not waited for.
+    const auto memory = admission_.waiting().empty() ? std::nullopt : host_memory();
+    const auto wanted_memory = admission_.wants_memory();
+    const auto moves = admission_.advance(system_now(), memory ? std::optional(memory->available) : std::nullopt);
     for (const auto& id : moves.admitted)
         if (auto worker = find(id)) scope_.spawn("create " + id, create(worker));
-    for (const auto& id : moves.expired)
-        if (auto worker = find(id))
-            scope_.spawn(
-                "no room for " + id,
-                give_up(worker,
-                        fmt::format("no_capacity: no slot became free within {} s; all {} are in use",
-                                    std::chrono::duration_cast<std::chrono::seconds>(options_.creation_timeout).count(),
-                                    admission_.slots())));
-    // Most creations never wait; the mirror changes only when somebody does.
-    if (!admission_.waiting().empty() || (queued && moves.admitted.size() + moves.expired.size() > 1) ||
-        !moves.expired.empty())
+    const auto waited = std::chrono::duration_cast<std::chrono::seconds>(options_.creation_timeout).count();
+    for (const auto& id : moves.expired) {
+        const auto worker = find(id);
+        if (!worker) continue;
+        auto why = wanted_memory && memory
+                       ? fmt::format(
+                             "no_capacity: this host had not enough memory for {} s; it has {} bytes available, "
+                             "the first worker in the queue may take more",
+                             waited, memory->available)
+                       : fmt::format("no_capacity: no slot became free within {} s; all {} are in use", waited,
+                                     admission_.slots());
+        scope_.spawn("no room for " + id, give_up(worker, std::move(why)));
+    }
+    // Most creations never wait.
+    if (auto waiting = admission_.waiting(); waiting != mirrored_) {
+        mirrored_ = std::move(waiting);
         scope_.spawn("creation queue", mirror_queue());
+    }
     if (const auto at = admission_.next_expiry()) {
-        admission_timer_.expires_after(*at - system_now() + std::chrono::milliseconds(1));
+        auto wait = *at - system_now() + std::chrono::milliseconds(1);
+        if (admission_.wants_memory()) wait = std::min<std::chrono::microseconds>(wait, options_.memory_interval);
+        admission_timer_.expires_after(wait);
     }
 }
 
@@ -204,6 +226,7 @@ Task<void> Manager::mirror_queue() {
         if (const auto worker = find(id)) commands.push_back({"RPUSH", key, worker->row.command});
     auto done = co_await redis_.transaction(std::move(commands));
     if (!done) log::warning("mirror of the creation queue", {{"error", done.error().message}});
+    if (!done) mirrored_.clear();  // written with the next change
 }
 
 Task<void> Manager::create(WorkerPtr worker) {
@@ -221,6 +244,8 @@ Task<void> Manager::create(WorkerPtr worker) {
         co_await give_up(worker, fmt::format("create worker {}: {}", worker->row.worker_id, made.error().message));
         co_return;
     }
+    admission_.settled(worker->row.worker_id);
+    if (admission_.wants_memory()) pump();
     worker->row.state = after(worker->row.state, LifeEvent::created, !worker->row.ended);
     auto items = creation_answers(worker, {});
     items.push_back(status_item(*worker));
@@ -238,12 +263,13 @@ Task<void> Manager::create(WorkerPtr worker) {
 Task<Result<void>> Manager::make_body(WorkerPtr worker) {
     const auto& config = worker->command.config;
     const auto& id = worker->row.worker_id;
+    // Held until the body is there, which then keeps the image.
     auto image = co_await step(
-        worker, runtime_->prepare_image({config.agent_type, config.capabilities, config.image}, [id](std::string line) {
-            log::info("image", {{"worker_id", id}, {"line", std::move(line)}});
-        }));
+        worker, images_.prepare(
+                    {config.agent_type, config.capabilities, config.image, worker->command.workspace.has_value()},
+                    [id](std::string line) { log::info("image", {{"worker_id", id}, {"line", std::move(line)}}); }));
     if (!image) co_return std::unexpected(in_context(image.error(), "image"));
-    worker->row.image = std::move(*image);
+    worker->row.image = image->tag;
 
     // Not a step: who waits for another worker's turn keeps its place.
     auto chosen = co_await choose_session(worker);
@@ -356,10 +382,8 @@ BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
     spec.directories = directories(id);
     spec.programs = programs_;
     spec.network = config.network.value_or(options_.network);
-    auto defaults = options_.limits;
-    if (const auto own = options_.agent_memory.find(config.agent_type); own != options_.agent_memory.end())
-        defaults.memory_bytes = own->second;
-    spec.limits = worker_limits(config, defaults, options_.limit_caps).value_or(defaults);  // check() was before
+    spec.engine_socket = options_.docker_socket && wants_docker(config);
+    spec.limits = limits_of(config).value_or(options_.limits);  // check() was before
 
     // None of it is a secret (docs/protocols.md, "Environment of a worker").
     auto& environment = spec.environment;

@@ -61,7 +61,8 @@ Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
     row.exit_code = ended.exit_code;
     row.out_of_memory = ended.out_of_memory;
     row.state = after(row.state, LifeEvent::body_ended, false);
-    row.error = judge_ending(row.exit_code, row.out_of_memory, options_.limits.memory_bytes).error;
+    const auto limits = limits_of(worker->command.config).value_or(options_.limits);
+    row.error = judge_ending(row.exit_code, row.out_of_memory, limits.memory_bytes).error;
     // Whoever waits for an answer hears it first; the row says at the same instant that it was said.
     auto items = co_await answer_pending(worker, true);
     items.push_back(status_item(*worker));
@@ -82,8 +83,7 @@ Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker,
     if (serves_person(*worker)) co_return co_await answer_person(worker);
     auto& row = worker->row;
     const auto state = directories(row.worker_id).state();
-    const auto limits =
-        worker_limits(worker->command.config, options_.limits, options_.limit_caps).value_or(options_.limits);
+    const auto limits = limits_of(worker->command.config).value_or(options_.limits);
     std::set<std::string> republished;
     const auto answer = [&](const Asked& asked) {
         if (auto result = read_result(state, asked.request_id)) {

@@ -38,6 +38,12 @@ Manager::Manager(asio::any_io_executor executor, Options options, storage::Datab
       sessions_(database, options_.state_directory / "sessions"),
       redis_(executor, options_.redis, {.name = "worker-manager"}),
       outbox_(database, std::string(kComponent), [this](storage::OutboxItem item) { return deliver(std::move(item)); }),
+      images_(
+          executor, runtime_, database,
+          [this](std::vector<storage::Statement> statements, std::vector<storage::OutboxItem> items) {
+              return save_and_say(std::move(statements), std::move(items));
+          },
+          options_.images, options_.now),
       admission_(options_.max_workers, options_.creation_timeout),
       admission_timer_(executor, asio::steady_timer::time_point::max()),
       watch_timer_(executor, asio::steady_timer::time_point::max()),
@@ -143,9 +149,11 @@ Task<void> Manager::sweep() {
     for (int round = 1;; ++round) {
         co_await async::sleep_for(options_.sweep_interval);
         co_await answer_ended_workers();
+        scope_.spawn("images", images_.tend());
         if (round % kSweepsPerRefresh != 0) continue;
         co_await refresh_status_hashes();
         co_await forget_old_sessions();
+        scope_.spawn("creation queue", mirror_queue());
         const auto yesterday = system_now() - contracts::keys::kDeletedStatusTtl;
         std::vector<storage::OutboxItem> traces;
         std::erase_if(workers_, [&](const auto& w) {

@@ -1,6 +1,6 @@
-// The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, removal.cpp,
-// sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp and adoption.cpp; what people see of it in
-// people.cpp.
+// The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, admitting.cpp, removal.cpp,
+// sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp and adoption.cpp; images are in images.cpp, what
+// people see of it in people.cpp.
 #pragma once
 #include <boost/asio/cancellation_signal.hpp>
 #include <map>
@@ -14,6 +14,7 @@
 #include "services/worker-manager/core/idleness.hpp"
 #include "services/worker-manager/core/lifecycle.hpp"
 #include "services/worker-manager/gateway/gateway.hpp"
+#include "services/worker-manager/images.hpp"
 #include "services/worker-manager/options.hpp"
 #include "services/worker-manager/people/front.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
@@ -70,6 +71,7 @@ class Manager {
 
     Task<Result<void>> run();
     Task<void> stop();
+    Images& images() { return images_; }
 
   private:
     friend class Service;
@@ -117,6 +119,11 @@ class Manager {
     Result<void> open_gateway(const WorkerPtr& worker);
     BodySpec body_spec(const Worker& worker, AgentIdentity agent) const;
     Task<void> give_up(WorkerPtr worker, std::string error);
+
+    // admitting.cpp
+    Result<WorkerLimits> limits_of(const contracts::WorkerConfig& config) const;
+    void ask_admission(const Worker& worker);
+    std::optional<HostMemory> host_memory() const;
 
     // removal.cpp
     Task<Result<void>> on_delete(contracts::DeleteWorkerCommand command);
@@ -182,8 +189,10 @@ class Manager {
     SessionStore sessions_;
     redis::Client redis_;
     storage::Outbox outbox_;
+    Images images_;
     Admission admission_;
     asio::steady_timer admission_timer_;
+    std::vector<std::string> mirrored_;  // who waits, as Redis was told
     std::map<std::string, WorkerPtr> workers_;
     bool stopping_ = false;
     // Who waits for input: the numbers of the newest list and of the one that is being read.

@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -9,8 +10,10 @@
 #include "services/worker-manager/core/idleness.hpp"
 #include "services/worker-manager/core/limits.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
+#include "services/worker-manager/images.hpp"
 #include "services/worker-manager/people/options.hpp"
 #include "services/worker-manager/repository/collect.hpp"
+#include "services/worker-manager/runtime/host_memory.hpp"
 #include "shared/redis/client.hpp"
 
 namespace codegen::worker_manager {
@@ -31,9 +34,16 @@ struct Options {
     std::chrono::milliseconds sweep_interval{2000};
     std::chrono::seconds session_ttl{7200};  // WORKER_SESSION_TTL: how long an unused conversation is kept
     IdleLimits idle;                         // WORKER_IDLE_PAUSE, WORKER_IDLE_REMOVE
-    WorkerLimits limits;                     // defaults of a worker
+    // The host's memory now; empty: not looked at before a worker starts (WORKER_MEMORY_CHECK).
+    std::function<std::optional<HostMemory>()> host_memory;
+    std::chrono::milliseconds memory_interval{500};             // how often, while somebody waits for it
+    WorkerLimits limits;                                        // defaults of a worker
     std::map<contracts::AgentType, std::int64_t> agent_memory;  // bytes; over limits.memory_bytes
     LimitCaps limit_caps;
+    // DOCKER_CAPABILITY=socket: workers with the capability docker get the engine's socket, which is root on this host.
+    bool docker_socket = false;
+    ImagePolicy images;
+    Clock now = system_now;                     // of what is done once a day
     std::string network = "none";               // WORKER_NETWORK: what a worker without `network` gets
     std::vector<std::string> allowed_networks;  // what else a configuration may name
 

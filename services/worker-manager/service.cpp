@@ -15,6 +15,8 @@ Task<Result<void>> Service::run() { return manager_->run(); }
 
 Task<void> Service::stop() { return manager_->stop(); }
 
+Images& Service::images() { return manager_->images(); }
+
 std::vector<redis::ConsumedStream> Service::consumed_streams() {
     namespace streams = contracts::streams;
     return {{std::string(streams::kWorkerCommands), std::string(streams::kWorkerManagerGroup), "worker-manager",

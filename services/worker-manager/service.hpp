@@ -26,6 +26,9 @@ class Service {
     // Ends run() and the gateways' connections; waits for both.
     Task<void> stop();
 
+    // What workers are made from, for people.
+    Images& images();
+
     static std::vector<redis::ConsumedStream> consumed_streams();
 
   private:

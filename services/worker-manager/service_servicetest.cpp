@@ -126,6 +126,84 @@ TEST_F(ServiceTest, WorkersBeyondTheSlotsWaitInOrderAndGiveUpInTheEnd) {
     EXPECT_TRUE(eventually([&] { return redis({"LLEN", "worker:creation_queue"}).integer == 0; }));
 }
 
+TEST_F(ServiceTest, ManagersThatComeBackKeepTheOrderOfThoseWhoWait) {
+    options_.max_workers = 1;
+    start();
+    must_create("dev-1");
+    for (const auto* id : {"4", "2", "3"}) {
+        send(create_message(std::string("dev-") + id, std::string("c-") + id));
+        EXPECT_TRUE(eventually([&] { return status(std::string("dev-") + id) == "QUEUED"; }));
+    }
+    const auto queue = [&] {
+        std::vector<std::string> names;
+        for (const auto& item : redis({"LRANGE", "worker:creation_queue", "0", "-1"}).elements)
+            names.emplace_back(boost::json::parse(item.text).at("config").at("name").as_string());
+        return names;
+    };
+    const std::vector<std::string> order{"dev-4", "dev-2", "dev-3"};
+    EXPECT_TRUE(eventually([&] { return queue() == order; }));
+    stop();
+    redis({"DEL", "worker:creation_queue"});  // a mirror: the order does not come from it
+    start();
+    EXPECT_TRUE(eventually([&] { return queue() == order; }));
+    std::string living = "dev-1";
+    for (const auto& next : order) {
+        send(remove_message(living, "d-" + living));
+        EXPECT_EQ(answered(create_message(next, "c-" + next.substr(4)))["success"], true);
+        EXPECT_EQ(runtime_->specs.size(), next == "dev-4" ? 2u : next == "dev-2" ? 3u : 4u) << "one at a time";
+        living = next;
+    }
+    EXPECT_TRUE(eventually([&] { return queue().empty(); }));
+}
+
+TEST_F(ServiceTest, WithoutItsMemoryAWorkerWaitsAsForASlot) {
+    HostMemory memory{.total = 8ll << 30, .available = 1ll << 30};
+    options_.host_memory = [&] { return std::optional(memory); };
+    options_.memory_interval = std::chrono::milliseconds(10);
+    options_.limits.memory_bytes = 2ll << 30;
+    start();
+    send(create_message("dev-1", "c-1"));
+    EXPECT_TRUE(eventually([&] { return redis({"LLEN", "worker:creation_queue"}).integer == 1; }));
+    EXPECT_EQ(status("dev-1"), "QUEUED");
+    auto small = create_message("dev-2", "c-2");
+    small["config"].as_object()["memory_limit"] = "512m";
+    send(small);
+    EXPECT_TRUE(eventually([&] { return redis({"LLEN", "worker:creation_queue"}).integer == 2; })) << "no overtaking";
+    EXPECT_EQ(runtime_->starts, 0);
+    memory.available = 3ll << 30;
+    EXPECT_EQ(answered(create_message("dev-1", "c-1"))["success"], true);
+    EXPECT_EQ(answered(small)["success"], true);
+
+    auto huge = create_message("dev-3", "c-3");
+    huge["config"].as_object()["memory_limit"] = "8g";
+    memory.total = 4ll << 30;
+    EXPECT_THAT(error_of(ask(huge)), HasSubstr("can never be free here, this host has 4294967296"));
+}
+
+TEST_F(ServiceTest, WhoWaitsForMemoryTooLongIsToldSo) {
+    HostMemory memory{.total = 8ll << 30, .available = 1ll << 30};
+    options_.host_memory = [&] { return std::optional(memory); };
+    options_.memory_interval = std::chrono::milliseconds(10);
+    options_.creation_timeout = std::chrono::milliseconds(300);
+    start();
+    const auto refused = error_of(ask(create_message("dev-1", "c-1")));
+    EXPECT_TRUE(refused.starts_with("no_capacity: this host had not enough memory")) << refused;
+    EXPECT_THAT(refused, HasSubstr("1073741824 bytes available"));
+}
+
+TEST_F(ServiceTest, LimitsOfAWorkerReachItsBody) {
+    start();
+    auto message = create_message("dev-1", "c-1");
+    message["config"].as_object()["memory_limit"] = "256m";
+    message["config"].as_object()["cpu_limit"] = 0.5;
+    message["config"].as_object()["pids_limit"] = 64;
+    EXPECT_EQ(ask(message)["success"], true);
+    const auto& limits = runtime_->specs.at("dev-1").limits;
+    EXPECT_EQ(limits.memory_bytes, 256 << 20);
+    EXPECT_EQ(limits.cpus, 0.5);
+    EXPECT_EQ(limits.processes, 64);
+}
+
 TEST_F(ServiceTest, ADeletionInterruptsTheCreation) {
     runtime_->hold_images = true;
     start();

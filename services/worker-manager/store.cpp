@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "services/worker-manager/images.hpp"
 #include "shared/json/enum.hpp"
 #include "shared/json/json.hpp"
 
@@ -80,7 +81,8 @@ WorkerRow read(const storage::Row& row) {
 
 Task<Result<void>> Store::migrate() {
     std::vector<storage::Migration> migrations{{1, "workers", std::string(kTable)},
-                                               storage::Outbox::migration(2, std::string(kComponent))};
+                                               storage::Outbox::migration(2, std::string(kComponent)),
+                                               Images::migration(3)};
     co_return co_await database_.migrate(std::string(kComponent), std::move(migrations));
 }
 

@@ -10,12 +10,12 @@ namespace codegen::worker_manager {
 // Use on one thread.
 class Turn {
   public:
-    explicit Turn(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
+    explicit Turn(const asio::any_io_executor& executor) : state_(std::make_shared<State>(executor)) {}
 
   private:
     struct State {
-        explicit State(asio::any_io_executor executor)
-            : freed(std::move(executor), asio::steady_timer::time_point::max()) {}
+        explicit State(const asio::any_io_executor& executor)
+            : freed(executor, asio::steady_timer::time_point::max()) {}
         std::uint64_t next_ticket = 0;
         std::uint64_t serving = 0;
         asio::steady_timer freed;  // cancelled on every change

@@ -44,12 +44,14 @@ struct WrapperConfig {
     std::string home;               // Docker: /home/agent
     int agent_uid = 10001;
     int agent_gid = 10001;
+    std::vector<int> agent_groups;         // Docker: supplementary ones
     std::optional<SandboxConfig> sandbox;  // absent: Docker
     std::optional<std::string> base_sha;   // HEAD of the workspace as it was handed over; absent: no repository
     std::string instructions;
     std::vector<std::string> allowed_commands;
     std::map<std::string, std::string> env_vars;
-    std::vector<std::string> command;  // agent_type custom
+    std::map<std::string, std::string> image_environment;  // of the user's own image; whatever else is set wins
+    std::vector<std::string> command;                      // agent_type custom
     std::optional<std::string>
         agent_program;              // the agent's binary as the agent sees it, e.g. /opt/codegen/agents/claude/claude
     std::vector<std::string> path;  // the agent's PATH, first of all the folder of `orchestrator`
@@ -74,10 +76,11 @@ struct WrapperConfig {
 };
 BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                       (worker_id, worker_type, agent_type, redis_socket, gateway_directory, state_directory, workspace,
-                       home, agent_uid, agent_gid, sandbox, base_sha, instructions, allowed_commands, env_vars, command,
-                       agent_program, path, pool, model, session_id, session_named, session_lost, session_ttl_s,
-                       task_id, project_id, user_id, loopback_port, bundle_limit, memory_limit, record_limit,
-                       heartbeat_ms, gateway_wait_ms, kill_grace_ms, provider_environment))
+                       home, agent_uid, agent_gid, agent_groups, sandbox, base_sha, instructions, allowed_commands,
+                       env_vars, image_environment, command, agent_program, path, pool, model, session_id,
+                       session_named, session_lost, session_ttl_s, task_id, project_id, user_id, loopback_port,
+                       bundle_limit, memory_limit, record_limit, heartbeat_ms, gateway_wait_ms, kill_grace_ms,
+                       provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.
 struct ResultFile {

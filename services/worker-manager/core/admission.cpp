@@ -4,10 +4,10 @@
 
 namespace codegen::worker_manager {
 
-void Admission::ask(const std::string& worker_id, Timestamp since) {
+void Admission::ask(const std::string& worker_id, Timestamp since, std::int64_t memory) {
     if (holders_.contains(worker_id) || std::ranges::find(queue_, worker_id, &Waiting::worker_id) != queue_.end())
         return;
-    queue_.push_back({worker_id, since});
+    queue_.push_back({worker_id, since, memory});
 }
 
 void Admission::hold(const std::string& worker_id) {
@@ -15,21 +15,33 @@ void Admission::hold(const std::string& worker_id) {
     holders_.insert(worker_id);
 }
 
+void Admission::settled(const std::string& worker_id) { promised_.erase(worker_id); }
+
 void Admission::leave(const std::string& worker_id) {
+    promised_.erase(worker_id);
     holders_.erase(worker_id);
     std::erase_if(queue_, [&](const Waiting& w) { return w.worker_id == worker_id; });
 }
 
-Admission::Moves Admission::advance(Timestamp now) {
+Admission::Moves Admission::advance(Timestamp now, std::optional<std::int64_t> available) {
     Moves moves;
     std::erase_if(queue_, [&](const Waiting& w) {
         if (w.since + patience_ > now) return false;
         moves.expired.push_back(w.worker_id);
         return true;
     });
+    // Those that were let in and do not run yet will take theirs.
+    for (const auto& [id, memory] : promised_)
+        if (available) *available -= memory;
+    wants_memory_ = false;
     while (!queue_.empty() && holders_.size() < slots_) {
-        moves.admitted.push_back(queue_.front().worker_id);
-        holders_.insert(std::move(queue_.front().worker_id));
+        auto& first = queue_.front();
+        wants_memory_ = available && first.memory > *available;
+        if (wants_memory_) break;
+        if (available) *available -= first.memory;
+        promised_[first.worker_id] = first.memory;
+        moves.admitted.push_back(first.worker_id);
+        holders_.insert(std::move(first.worker_id));
         queue_.pop_front();
     }
     return moves;

@@ -51,6 +51,34 @@ TEST(Admission, WhoWaitsTooLongIsToldSoEvenWhenASlotComesFree) {
     EXPECT_EQ(admission.next_expiry(), std::nullopt);
 }
 
+TEST(Admission, NobodyStartsBeforeItsMemoryIsThereAndNobodyOvertakes) {
+    Admission admission(4, seconds(10));
+    admission.ask("big", kStart, 800);
+    admission.ask("small", kStart, 100);
+    EXPECT_THAT(admission.advance(kStart, 700).admitted, IsEmpty());
+    EXPECT_TRUE(admission.wants_memory());
+    EXPECT_THAT(admission.waiting(), ElementsAre("big", "small"));
+    EXPECT_THAT(admission.advance(kStart, 850).admitted, ElementsAre("big"));
+    EXPECT_TRUE(admission.wants_memory());
+    EXPECT_THAT(admission.advance(kStart, 850).admitted, IsEmpty()) << "big has not taken its own yet";
+    admission.settled("big");
+    EXPECT_THAT(admission.advance(kStart, 100).admitted, ElementsAre("small"));
+    EXPECT_FALSE(admission.wants_memory());
+    // One that never came to run gives back what it was promised.
+    admission.leave("small");
+    admission.ask("next", kStart, 100);
+    EXPECT_THAT(admission.advance(kStart, 100).admitted, ElementsAre("next"));
+    // A full house waits for a slot, not for memory; a host that says nothing is not waited for.
+    admission.ask("more", kStart, 100);
+    EXPECT_THAT(admission.advance(kStart).admitted, ElementsAre("more"));
+    for (const auto* id : {"e", "f"}) admission.ask(id, kStart, 1000);
+    admission.advance(kStart);
+    EXPECT_EQ(admission.in_use(), 4u);
+    admission.advance(kStart, 0);
+    EXPECT_FALSE(admission.wants_memory());
+    EXPECT_THAT(admission.advance(kStart + seconds(10), 0).expired, ElementsAre("f"));
+}
+
 TEST(Admission, NeverExceedsItsSlotsNorForgetsAnyone) {
     for (unsigned seed = 0; seed < 500; ++seed) {
         std::mt19937 random(seed);
@@ -153,10 +181,25 @@ TEST(Limits, KeepsToTheOperatorsCaps) {
     config.memory_limit = "1g";
     config.cpu_limit = 0.5;
     EXPECT_EQ(worker_limits(config, defaults, caps).value().cpus, 0.5);
+    config.pids_limit = 5000;
+    EXPECT_THAT(worker_limits(config, defaults, caps).error().message,
+                HasSubstr("config.pids_limit: 5000 processes, allowed are 16 to 4096"));
+    config.pids_limit = 15;
+    EXPECT_FALSE(worker_limits(config, defaults, caps));
+    config.pids_limit = 4096;
+    EXPECT_EQ(worker_limits(config, defaults, caps).value().processes, 4096);
     for (const double cpus : {0.0, -1.0, 3.0, std::numeric_limits<double>::quiet_NaN()}) {
         config.cpu_limit = cpus;
         EXPECT_FALSE(worker_limits(config, defaults, caps)) << cpus;
     }
+}
+
+TEST(Limits, ADefaultBeyondItsCapIsNamed) {
+    EXPECT_TRUE(check_limits({}, {}));
+    EXPECT_THAT(check_limits({.memory_bytes = 9ll << 30}, {}).error().message, HasSubstr("WORKER_MEMORY_LIMIT is"));
+    EXPECT_THAT(check_limits({.cpus = 3}, {.cpus = 2}).error().message, HasSubstr("(WORKER_CPU_CAP)"));
+    EXPECT_EQ(check_limits({.processes = 8}, {}).error().message,
+              "WORKER_PIDS_LIMIT is 8: expected 16 to 4096 (WORKER_PIDS_CAP)");
 }
 
 TEST(Claim, IsAmongTheNewCommitsOrNot) {
@@ -185,6 +228,22 @@ TEST(Names, BranchesAndRefs) {
     EXPECT_TRUE(check_worker_id("dev-1b4e28ba-1", "worker_id"));
     for (const auto* bad : {"", "A", "../x", "a/b", "developer", "po", "status", "x\n"})
         EXPECT_FALSE(check_worker_id(bad, "worker_id")) << bad;
+}
+
+TEST(Names, ImagesAreNamedAsTheEngineNamesThem) {
+    const std::string digest = "sha256:" + std::string(64, 'a');
+    for (const auto& good : {std::string("debian"), std::string("debian:bookworm-slim"), std::string("library/debian"),
+                             std::string("localhost:5000/a/b_c/d-e:1.0_x"), std::string("ghcr.io/Acme/x"),
+                             std::string("a__b/c--d"), "debian@" + digest, "debian:12@" + digest, digest})
+        EXPECT_EQ(check_image_reference(good, "config.image").has_value(), good != "ghcr.io/Acme/x") << good;
+    for (const auto& bad :
+         {std::string(""), std::string("-x"), std::string("Debian"), std::string("a b"), std::string("a:"),
+          std::string("a:b:c"), std::string("a/../b"), std::string("/a"), std::string("a/"), std::string("a?x=1"),
+          std::string("a#b"), std::string("a\n"), std::string("http://x/y"), std::string("a%2fb"), std::string("a:-x"),
+          std::string("a@sha256:12"), std::string(500, 'a')})
+        EXPECT_FALSE(check_image_reference(bad, "config.image")) << bad;
+    EXPECT_THAT(check_image_reference("a b", "config.image").error().message,
+                HasSubstr("config.image: \"a b\" is not the name of an image"));
 }
 
 TEST(Names, RepositoriesAreBelowTheirFolder) {

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kLeastMemory = 16ll << 20;  // below it not even the wrapper's helpers start
 constexpr double kLeastCpus = 0.01;
+constexpr std::int64_t kLeastProcesses = 16;
 
 std::unexpected<Error> bad(std::string_view path, std::string message) {
     return fail(ErrorCategory::permanent, "invalid", fmt::format("{}: {}", path, message), std::string(path));
@@ -41,6 +42,18 @@ Result<std::int64_t> parse_memory(std::string_view text) {
     return static_cast<std::int64_t>(bytes);
 }
 
+Result<void> check_limits(const WorkerLimits& defaults, const LimitCaps& caps) {
+    const auto check = [](std::string_view name, auto value, auto least, auto most) -> Result<void> {
+        if (value >= least && value <= most) return {};
+        return fail(
+            ErrorCategory::fatal, "configuration",
+            fmt::format("WORKER_{0}_LIMIT is {1}: expected {2} to {3} (WORKER_{0}_CAP)", name, value, least, most));
+    };
+    if (auto fine = check("MEMORY", defaults.memory_bytes, kLeastMemory, caps.memory_bytes); !fine) return fine;
+    if (auto fine = check("CPU", defaults.cpus, kLeastCpus, caps.cpus); !fine) return fine;
+    return check("PIDS", defaults.processes, kLeastProcesses, caps.processes);
+}
+
 Result<WorkerLimits> worker_limits(const contracts::WorkerConfig& config, const WorkerLimits& defaults,
                                    const LimitCaps& caps) {
     auto limits = defaults;
@@ -57,6 +70,12 @@ Result<WorkerLimits> worker_limits(const contracts::WorkerConfig& config, const 
             return bad("config.cpu_limit",
                        fmt::format("{} CPUs, allowed are {} to {}", *config.cpu_limit, kLeastCpus, caps.cpus));
         limits.cpus = *config.cpu_limit;
+    }
+    if (config.pids_limit) {
+        if (*config.pids_limit < kLeastProcesses || *config.pids_limit > caps.processes)
+            return bad("config.pids_limit", fmt::format("{} processes, allowed are {} to {}", *config.pids_limit,
+                                                        kLeastProcesses, caps.processes));
+        limits.processes = *config.pids_limit;
     }
     return limits;
 }

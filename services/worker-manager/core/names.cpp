@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <regex>
 
 #include "services/worker-manager/gateway/acl.hpp"
 #include "shared/base/ids.hpp"
@@ -47,6 +48,21 @@ Result<void> check_base_ref(std::string_view ref, std::string path) {
                         !ref.ends_with(".lock") && ref != "@";
     if (!shaped) return bad(std::move(path), ref, "is not the name of a branch, tag or commit");
     return {};
+}
+
+Result<void> check_image_reference(std::string_view reference, std::string path) {
+    // The grammar of https://github.com/distribution/reference, without its rarely used digests of other algorithms.
+    static const std::regex name_pattern(
+        "(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?/)?"
+        "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*"
+        "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?");
+    static const std::regex id_pattern("sha256:[0-9a-f]{64}");
+    constexpr std::size_t kLongest = 400;  // also what the pattern is safe with
+    if (reference.size() <= kLongest && (std::regex_match(reference.begin(), reference.end(), id_pattern) ||
+                                         std::regex_match(reference.begin(), reference.end(), name_pattern)))
+        return {};
+    return bad(std::move(path), reference.substr(0, kLongest),
+               "is not the name of an image, expected e.g. debian:bookworm or registry.example.com/team/tools:1");
 }
 
 bool is_full_sha(std::string_view text) {

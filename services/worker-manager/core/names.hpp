@@ -14,6 +14,8 @@ Result<void> check_worker_id(std::string_view id, std::string path);
 Result<void> check_branch(std::string_view branch, std::string path);
 // A branch, tag or sha to start from: what git-check-ref-format allows, no leading "-", no "@{", no ":".
 Result<void> check_base_ref(std::string_view ref, std::string path);
+// An image as the engine takes it: [host[:port]/]name[:tag][@sha256:...], or the id of one (sha256:...).
+Result<void> check_image_reference(std::string_view reference, std::string path);
 bool is_full_sha(std::string_view text);  // 40 or 64 lower-case hex digits
 
 // The bare repository of `url`: an absolute path or file:// URL below `repositories` (after symlinks are resolved), or

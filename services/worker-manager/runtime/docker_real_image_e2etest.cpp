@@ -14,10 +14,12 @@ TEST(RealWorkerImage, HoldsGitAndClaudeAndTrustsWhatTheHostTrusts) {
     testing::TempState state;
     asio::io_context io;
     auto client = clients::DockerClient::make(io.get_executor()).value();
-    ImageBuilder builder(client, {.images = state.images(),
-                                  .agents = state.agents(),
-                                  .image_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "images",
-                                  .base_image = {}});
+    ImageBuilder builder(client,
+                         {.images = state.images(),
+                          .agents = state.agents(),
+                          .image_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "images",
+                          .base_image = {}},
+                         state.installation());
     std::string last;
     auto tag = codegen::testing::run(
         io,

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 
+#include "services/worker-manager/runtime/own_image.hpp"
 #include "shared/async/deadline.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/logging/log.hpp"
@@ -63,7 +66,27 @@ contracts::WrapperConfig docker_config(const BodySpec& spec) {
     return config;
 }
 
-clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<fs::path>& agent_mount) {
+Result<EngineSocket> engine_socket(const std::string& docker_host) {
+    constexpr std::string_view kScheme = "unix://";
+    EngineSocket socket{docker_host.starts_with(kScheme) ? docker_host.substr(kScheme.size()) : docker_host, 0};
+    const auto refused = [&](std::string why) {
+        return fail(ErrorCategory::permanent, "unavailable",
+                    fmt::format("capability docker: the engine's socket {} {}", socket.path.string(), why));
+    };
+    struct stat status{};
+    if (::stat(socket.path.c_str(), &status) != 0)
+        return refused(fmt::format("cannot be seen: {}", std::strerror(errno)));
+    if (!S_ISSOCK(status.st_mode)) return refused("is not a socket");
+    if ((status.st_mode & 0060) != 0060)
+        return refused(
+            fmt::format("has mode {:04o}: its group may not use it, and the agent gets at it through the group",
+                        status.st_mode & 07777u));
+    socket.group = static_cast<int>(status.st_gid);
+    return socket;
+}
+
+clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<fs::path>& agent_mount,
+                                      const std::optional<EngineSocket>& socket) {
     clients::ContainerSpec container;
     container.image = spec.image;
     container.entrypoint = {std::string(sandbox::kProgramsInside) + "/worker-wrapper"};
@@ -83,6 +106,10 @@ clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<
                         {spec.programs, std::string(sandbox::kProgramsInside), true}};
     if (auto binary = agent_binary(spec.agent_type); binary && agent_mount)
         container.mounts.push_back({*agent_mount, binary->inside_folder(), true});
+    if (socket) {
+        container.mounts.push_back({socket->path, std::string(kEngineSocketInside), false});
+        container.groups = {socket->group};
+    }
     // tmpfs counts as the container's memory.
     const std::int64_t half = spec.limits.memory_bytes / 2;
     container.tmpfs = {{gateway + "/agent", 64 << 10, 0755, false},
@@ -104,7 +131,10 @@ Result<std::unique_ptr<DockerRuntime>> DockerRuntime::make(asio::any_io_executor
 }
 
 DockerRuntime::DockerRuntime(clients::DockerClient client, DockerOptions options)
-    : options_(std::move(options)), client_(std::move(client)), images_(client_, options_.images) {}
+    : options_(std::move(options)),
+      client_(std::move(client)),
+      images_(client_, options_.images, options_.installation),
+      built_(client_, options_.installation, options_.images.images) {}
 
 Task<Result<void>> DockerRuntime::probe() {
     if (::geteuid() != 0)
@@ -148,11 +178,23 @@ Task<Result<std::string>> DockerRuntime::start_unbounded(BodySpec spec) {
     std::optional<fs::path> agent_mount;
     if (auto binary = agent_binary(spec.agent_type); binary && image->labels["codegen.agent"] != binary->folder)
         agent_mount = options_.images.agents / binary->folder;
-    auto written =
-        posix::write_file_atomically(spec.directories.state() / "config.json", json::write(docker_config(spec)), 0600);
+    auto config = docker_config(spec);
+    if (!image->labels.contains("codegen.image")) {  // the user's own
+        auto ours = config.path.front();
+        config.path = image_path(image->environment, ours, std::move(config.path));
+        config.image_environment = image_environment(image->environment);
+    }
+    std::optional<EngineSocket> socket;
+    if (spec.engine_socket) {
+        auto found = engine_socket(options_.docker_host);
+        if (!found) co_return std::unexpected(found.error());
+        socket = std::move(*found);
+        config.agent_groups = {socket->group};
+    }
+    auto written = posix::write_file_atomically(spec.directories.state() / "config.json", json::write(config), 0600);
     if (!written) co_return std::unexpected(written.error());
 
-    auto id = co_await create(spec.worker_id, container_spec(spec, agent_mount));
+    auto id = co_await create(spec.worker_id, container_spec(spec, agent_mount, socket));
     if (!id) co_return std::unexpected(id.error());
     auto started = co_await client_.start_container(*id);
     if (!started) {

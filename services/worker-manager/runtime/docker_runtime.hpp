@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "services/worker-manager/runtime/built_images.hpp"
 #include "services/worker-manager/runtime/image_builder.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
 #include "shared/clients/docker/docker_client.hpp"
@@ -19,8 +20,18 @@ struct DockerOptions {
     std::filesystem::path workers;  // <state>/workers
 };
 
+// The engine's socket and the group that may use it.
+struct EngineSocket {
+    std::filesystem::path path;
+    int group = 0;
+};
+inline constexpr std::string_view kEngineSocketInside = "/var/run/docker.sock";
+// Error "unavailable" when the socket is none, or gives its group nothing.
+Result<EngineSocket> engine_socket(const std::string& docker_host);
+
 // The container of a body: pure. `agent_mount`: the agent's program from the store, for images that do not hold it.
-clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<std::filesystem::path>& agent_mount);
+clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<std::filesystem::path>& agent_mount,
+                                      const std::optional<EngineSocket>& socket = {});
 // spec.config with the paths of this runtime.
 contracts::WrapperConfig docker_config(const BodySpec& spec);
 
@@ -31,6 +42,11 @@ class DockerRuntime final : public WorkerRuntime {
     std::string name() const override { return "docker"; }
     Task<Result<void>> probe() override;
     Task<Result<std::string>> prepare_image(ImageRequest request, std::function<void(std::string)> progress) override;
+    Task<Result<std::vector<BuiltImage>>> built_images() override { return built_.list(); }
+    Task<Result<void>> remove_image(std::string tag) override { return built_.remove(std::move(tag)); }
+    Task<Result<std::int64_t>> clear_build_leftovers(std::chrono::milliseconds keep_logs) override {
+        return built_.clear_leftovers(keep_logs);
+    }
     AgentIdentity agent_identity(const std::string& worker_id) override;
     Task<Result<std::string>> start(BodySpec spec) override;
     Task<Result<void>> remove(std::string worker_id, std::chrono::milliseconds grace) override;
@@ -54,6 +70,7 @@ class DockerRuntime final : public WorkerRuntime {
     const DockerOptions options_;
     clients::DockerClient client_;
     ImageBuilder images_;
+    BuiltImages built_;
     std::set<std::string> starting_;  // worker ids between create and start: not running, not ended
     std::set<std::string> reported_;  // container ids whose end was reported
     std::set<std::string> oom_seen_;  // container ids with an out-of-memory event

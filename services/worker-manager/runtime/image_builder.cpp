@@ -6,6 +6,9 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "services/worker-manager/core/names.hpp"
+#include "services/worker-manager/runtime/build_log.hpp"
+#include "services/worker-manager/runtime/built_images.hpp"
 #include "shared/posix/file.hpp"
 #include "shared/process/process.hpp"
 
@@ -50,22 +53,24 @@ std::map<std::string, std::string> proxy_arguments() {
     return arguments;
 }
 
-std::function<void(std::string)> into_log(std::shared_ptr<std::ofstream> log, ImageBuilder::Progress progress) {
+std::function<void(std::string)> into_log(std::shared_ptr<BuildLog> log, ImageBuilder::Progress progress) {
     return [log, progress](std::string line) {
-        *log << line << std::endl;
+        log->line(line);
         if (progress) progress(std::move(line));
     };
 }
 
 }  // namespace
 
-ImageBuilder::ImageBuilder(clients::DockerClient& client, ImageOptions options)
-    : client_(client), options_(std::move(options)), agents_(options_.agents, options_.image_scripts / "agents") {}
+ImageBuilder::ImageBuilder(clients::DockerClient& client, ImageOptions options, std::string installation)
+    : client_(client),
+      options_(std::move(options)),
+      installation_(std::move(installation)),
+      agents_(options_.agents, options_.image_scripts / "agents") {}
 
 Task<Result<std::string>> ImageBuilder::ensure(ImageRequest request, Progress progress) {
     if (auto fine = supported(request.agent_type); !fine) co_return std::unexpected(fine.error());
-    if (request.image) co_return co_await own_image(*request.image, request.agent_type, std::move(progress));
-    if (auto fine = check_capabilities(request.capabilities); !fine) co_return std::unexpected(fine.error());
+    if (request.image) co_return co_await own_image(std::move(request), std::move(progress));
 
     auto from = co_await base(progress);
     if (!from) co_return std::unexpected(in_context(from.error(), "base image"));
@@ -75,7 +80,8 @@ Task<Result<std::string>> ImageBuilder::ensure(ImageRequest request, Progress pr
                        .capabilities = request.capabilities,
                        .authorities = host_authorities(),
                        .apt_sources = {},
-                       .apt_codename = {}};
+                       .apt_codename = {},
+                       .labels = image_labels(installation_)};
     std::string tag = "worker:" + recipe_hash(recipe);
     auto known = co_await client_.inspect_image(tag);
     if (known) co_return tag;
@@ -83,23 +89,37 @@ Task<Result<std::string>> ImageBuilder::ensure(ImageRequest request, Progress pr
     co_return co_await builds_.run(tag, [this, recipe, tag, progress] { return build(recipe, tag, progress); });
 }
 
-Task<Result<std::string>> ImageBuilder::own_image(std::string reference, contracts::AgentType agent,
-                                                  Progress progress) {
-    auto known = co_await client_.inspect_image(reference);
-    if (!known && known.error().code != "not_found") co_return std::unexpected(known.error());
-    if (!known) {
-        auto pulled = co_await client_.pull_image(reference, progress, options_.build_limit);
-        if (!pulled)
-            co_return std::unexpected(
-                in_context(pulled.error(),
-                           fmt::format("config.image {} is not on this engine and could not be pulled", reference)));
-    }
+Task<Result<std::string>> ImageBuilder::own_image(ImageRequest request, Progress progress) {
+    const std::string reference = *request.image;
+    if (auto named = check_image_reference(reference, "config.image"); !named) co_return std::unexpected(named.error());
+    auto image = co_await find_or_pull(reference, progress);
+    if (!image) co_return std::unexpected(image.error());
+    OwnImageNeeds needs{.git = request.needs_git, .machine = own_machine()};
     // An own image has no agent in it: the runtime shows the program from the store.
-    if (auto binary = agent_binary(agent)) {
+    if (auto binary = agent_binary(request.agent_type)) {
         auto installed = co_await agents_.ensure(*binary, progress);
         if (!installed) co_return std::unexpected(installed.error());
+        needs.loader = loader_of(*installed);
+        needs.agent = binary->agent;
     }
+    const auto key = image->id + " " + needs.loader;
+    if (!looked_into_.contains(key)) {
+        auto facts = co_await look_into(client_, *image, needs.loader, installation_);
+        if (!facts) co_return std::unexpected(in_context(facts.error(), fmt::format("config.image {}", reference)));
+        looked_into_[key] = std::move(*facts);
+    }
+    if (auto fit = check_own_image(reference, looked_into_[key], needs); !fit) co_return std::unexpected(fit.error());
     co_return reference;
+}
+
+Task<Result<clients::Image>> ImageBuilder::find_or_pull(std::string reference, Progress progress) {
+    auto known = co_await client_.inspect_image(reference);
+    if (known || known.error().code != "not_found") co_return known;
+    auto pulled = co_await client_.pull_image(reference, std::move(progress), options_.build_limit);
+    if (!pulled)
+        co_return std::unexpected(in_context(
+            pulled.error(), fmt::format("config.image {} is not on this engine and could not be pulled", reference)));
+    co_return co_await client_.inspect_image(reference);
 }
 
 Task<Result<ImageBuilder::Base>> ImageBuilder::base(Progress progress) {
@@ -157,24 +177,26 @@ Task<Result<ImageBuilder::Base>> ImageBuilder::make_base(std::string tag, Progre
     co_return Base{tag, image->id};
 }
 
-Task<void> ImageBuilder::add_host_sources(ImageRecipe& recipe) {
+Task<ImageRecipe> ImageBuilder::with_host_sources(ImageRecipe recipe) {
     std::string codename = os_codename();
     process::Spec spec;
     spec.argv = {"apt-get", "indextargets"};
     spec.environment = process::minimal_environment();
     auto outcome = co_await process::run(std::move(spec), {.timeout = std::chrono::seconds(20)});
-    if (codename.empty() || !outcome || !outcome->ok()) co_return;  // not a Debian host: the image's own sources serve
+    if (codename.empty() || !outcome || !outcome->ok())
+        co_return recipe;  // not a Debian host: the image's own sources serve
     recipe.apt_sources = debian_sources(outcome->output, codename);
     recipe.apt_codename = codename;
+    co_return recipe;
 }
 
 Task<Result<std::string>> ImageBuilder::build(ImageRecipe recipe, std::string tag, Progress progress) {
     using clients::TarEntry;
     if (auto made = posix::make_directory(options_.images, 0700); !made) co_return std::unexpected(made.error());
     fs::path log_file = options_.images / (tag.substr(tag.find(':') + 1) + ".log");
-    auto log = std::make_shared<std::ofstream>(log_file, std::ios::trunc);
-    auto on_line = into_log(log, progress);
-    co_await add_host_sources(recipe);
+    auto on_line = into_log(std::make_shared<BuildLog>(log_file), progress);
+    auto sourced = co_await with_host_sources(std::move(recipe));
+    recipe = std::move(sourced);
 
     std::vector<TarEntry> context;
     if (recipe.agent) {
@@ -193,7 +215,7 @@ Task<Result<std::string>> ImageBuilder::build(ImageRecipe recipe, std::string ta
     }
     on_line("building " + tag);
     clients::BuildRequest request{.tag = tag,
-                                  .labels = {{"codegen.image", "worker"}},
+                                  .labels = {},
                                   .arguments = proxy_arguments(),
                                   .context = clients::tar_source(std::move(context)),
                                   .pull = false};

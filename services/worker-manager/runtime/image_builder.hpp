@@ -7,6 +7,7 @@
 
 #include "services/worker-manager/runtime/agent_store.hpp"
 #include "services/worker-manager/runtime/image_recipe.hpp"
+#include "services/worker-manager/runtime/own_image.hpp"
 #include "services/worker-manager/runtime/single_flight.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
 #include "shared/clients/docker/docker_client.hpp"
@@ -24,8 +25,8 @@ struct ImageOptions {
 class ImageBuilder {
   public:
     using Progress = std::function<void(std::string)>;
-    // `client` outlives this.
-    ImageBuilder(clients::DockerClient& client, ImageOptions options);
+    // `client` outlives this. `installation`: whose images these are, as their labels say.
+    ImageBuilder(clients::DockerClient& client, ImageOptions options, std::string installation);
 
     // The tag "worker:<hash>", or the user's own image as it was named (pulled when it is not here). Errors: "invalid"
     // for what no image can give, "failed" with the failing step and where the log is, "unavailable" for the engine or
@@ -37,18 +38,21 @@ class ImageBuilder {
         std::string reference;
         std::string id;
     };
-    Task<Result<std::string>> own_image(std::string reference, contracts::AgentType agent, Progress progress);
+    Task<Result<std::string>> own_image(ImageRequest request, Progress progress);
+    Task<Result<clients::Image>> find_or_pull(std::string reference, Progress progress);
     Task<Result<Base>> base(Progress progress);
     Task<Result<Base>> find_or_make_base(Progress progress);
     Task<Result<Base>> make_base(std::string tag, Progress progress);
     Task<Result<std::string>> build(ImageRecipe recipe, std::string tag, Progress progress);
-    Task<void> add_host_sources(ImageRecipe& recipe);
+    Task<ImageRecipe> with_host_sources(ImageRecipe recipe);
 
     clients::DockerClient& client_;
     const ImageOptions options_;
+    const std::string installation_;
     AgentStore agents_;
     SingleFlight<Base> bases_;
     SingleFlight<std::string> builds_;
+    std::map<std::string, OwnImageFacts> looked_into_;  // by image id and loader
 };
 
 }  // namespace codegen::worker_manager

@@ -13,7 +13,7 @@ namespace codegen::worker_manager {
 namespace {
 
 // Raise it when dockerfile() changes what an image holds.
-constexpr std::string_view kTemplateVersion = "1";
+constexpr std::string_view kTemplateVersion = "2";
 
 // Always there: git makes commits, procps is what agents look at processes with, bash runs their commands.
 const std::set<std::string> kPackages{"bash", "ca-certificates", "git", "procps"};
@@ -23,6 +23,7 @@ std::set<std::string> packages(const ImageRecipe& recipe) {
     for (contracts::Capability capability : recipe.capabilities) {
         if (capability == contracts::Capability::curl) all.insert("curl");
         if (capability == contracts::Capability::github_cli) all.insert("gh");
+        if (capability == contracts::Capability::docker) all.insert("$docker_client");
     }
     return all;
 }
@@ -44,43 +45,41 @@ std::string sha256(const std::string& text) {
 
 }  // namespace
 
-Result<void> check_capabilities(const std::vector<contracts::Capability>& capabilities) {
-    for (std::size_t i = 0; i < capabilities.size(); ++i)
-        if (capabilities[i] == contracts::Capability::docker)
-            return fail(
-                ErrorCategory::permanent, "invalid",
-                "capability docker is refused: whoever may speak to the engine owns this machine, and a worker runs "
-                "somebody else's program. Leave it out; the control plane builds and deploys outside of workers",
-                fmt::format("config.capabilities[{}]", i));
-    return {};
-}
-
 std::string dockerfile(const ImageRecipe& recipe) {
     std::string text = fmt::format("FROM {}\n", recipe.base);
+    for (const auto& [name, value] : recipe.labels) text += fmt::format("LABEL {}=\"{}\"\n", name, value);
     if (!recipe.authorities.empty()) text += "COPY authorities/ /usr/local/share/ca-certificates/\n";
     std::string options = "-o APT::Sandbox::User=root -o Acquire::Retries=3";
     std::string choose;
     if (!recipe.apt_sources.empty()) {
         text += "COPY sources.list /opt/codegen/build/sources.list\n";
         choose = fmt::format(
-            "    . /etc/os-release; sources=; \\\n"
+            "    if [ -r /etc/os-release ]; then . /etc/os-release; fi; sources=; \\\n"
             "    if [ \"$VERSION_CODENAME\" = {} ]; then sources='-o "
             "Dir::Etc::SourceList=/opt/codegen/build/sources.list -o "
             "Dir::Etc::SourceParts=/dev/null'; fi; \\\n",
             recipe.apt_codename);
         options += " $sources";
     }
+    // The client has a package of its own in newer releases.
+    const bool with_docker = names(recipe.capabilities).contains("docker");
+    const auto docker = with_docker ? fmt::format(
+                                          "    if apt-cache {} show docker-cli >/dev/null 2>&1; then "
+                                          "docker_client=docker-cli; else docker_client=docker.io; fi; \\\n",
+                                          options)
+                                    : std::string();
     text += fmt::format(
-        "RUN set -e; export DEBIAN_FRONTEND=noninteractive; \\\n{}"
+        "RUN : install packages; set -e; export DEBIAN_FRONTEND=noninteractive; \\\n{}"
         "    command -v apt-get >/dev/null || {{ echo 'the base image has no apt-get: choose one of Debian or Ubuntu "
         "(WORKER_BASE_IMAGE), or bring an image of your own (config.image)'; exit 1; }}; \\\n"
         "    apt-get {} update -qq; \\\n"
-        "    apt-get {} install -y -qq --no-install-recommends {}; \\\n"
+        "{}    apt-get {} install -y -qq --no-install-recommends {}; \\\n"
         "    update-ca-certificates >/dev/null; \\\n"
         "    apt-get clean; rm -rf /var/lib/apt/lists/*\n",
-        choose, options, options, fmt::join(packages(recipe), " "));
+        choose, options, docker, options, fmt::join(packages(recipe), " "));
     text +=
-        "RUN groupadd -g 10001 agent && useradd -u 10001 -g agent -d /home/agent -s /bin/bash -M agent && "
+        "RUN : make the user agent; groupadd -g 10001 agent && "
+        "useradd -u 10001 -g agent -d /home/agent -s /bin/bash -M agent && "
         "install -d -o agent -g agent /home/agent /workspace && "
         "install -d /opt/codegen/bin /opt/codegen/agents /run/codegen && install -d -m 0700 /var/lib/codegen-worker\n";
     if (recipe.agent) text += fmt::format("COPY {} {}\n", recipe.agent->program, recipe.agent->inside());

@@ -21,10 +21,10 @@ struct ImageRecipe {
     // part of the hash: they say where packages come from, not which.
     std::vector<std::string> apt_sources;
     std::string apt_codename;  // release of apt_sources: "bookworm"
+    // Labels of the first step, so that what a failed build leaves carries them too. Not part of the hash.
+    std::map<std::string, std::string> labels{};
 };
 
-// Error "invalid", with the way out, for what no image can give.
-Result<void> check_capabilities(const std::vector<contracts::Capability>& capabilities);
 std::string dockerfile(const ImageRecipe& recipe);
 // 16 hex digits over base id, agent and version, sorted capabilities, authorities and the template's version.
 std::string recipe_hash(const ImageRecipe& recipe);

@@ -17,7 +17,8 @@ ImageRecipe recipe() {
             .capabilities = {Capability::git},
             .authorities = {},
             .apt_sources = {},
-            .apt_codename = {}};
+            .apt_codename = {},
+            .labels = {}};
 }
 
 TEST(Dockerfile, HoldsTheBasePackagesTheAgentAndItsUser) {
@@ -67,12 +68,20 @@ TEST(RecipeHash, IsTheSameForTheSameImageOnly) {
     EXPECT_EQ(recipe_hash(ab), recipe_hash(ba));
 }
 
-TEST(Capabilities, DockerIsRefusedWithItsReason) {
-    EXPECT_TRUE(check_capabilities({Capability::git, Capability::curl, Capability::github_cli}));
-    auto refused = check_capabilities({Capability::git, Capability::docker});
-    ASSERT_FALSE(refused);
-    EXPECT_EQ(refused.error().path, "config.capabilities[1]");
-    EXPECT_THAT(refused.error().message, HasSubstr("owns this machine"));
+TEST(Dockerfile, TheDockerClientIsInstalledWhereItIsAskedFor) {
+    EXPECT_THAT(dockerfile(recipe()), Not(HasSubstr("docker")));
+    ImageRecipe with = recipe();
+    with.capabilities = {Capability::docker};
+    EXPECT_THAT(dockerfile(with), HasSubstr("--no-install-recommends $docker_client bash"));
+    EXPECT_THAT(dockerfile(with), HasSubstr("else docker_client=docker.io; fi"));
+    EXPECT_NE(recipe_hash(with), recipe_hash(recipe()));
+}
+
+TEST(Dockerfile, EveryStepCarriesTheLabelsButTheHashDoesNot) {
+    ImageRecipe with = recipe();
+    with.labels = {{"codegen.image", "worker"}};
+    EXPECT_THAT(dockerfile(with), ::testing::StartsWith("FROM debian:bookworm-slim\nLABEL codegen.image=\"worker\"\n"));
+    EXPECT_EQ(recipe_hash(with), recipe_hash(recipe()));
 }
 
 TEST(SplitCertificates, FindsEachAndIgnoresTheRest) {

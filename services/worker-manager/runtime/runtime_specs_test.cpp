@@ -1,10 +1,15 @@
 // The pure half of both runtimes: what a body is given, and where cgroups are.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "services/worker-manager/runtime/cgroups.hpp"
 #include "services/worker-manager/runtime/docker_runtime.hpp"
 #include "services/worker-manager/runtime/sandbox_body.hpp"
+#include "shared/posix/fd.hpp"
+#include "shared/testing/temp_directory.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -64,6 +69,33 @@ TEST(ContainerOfABody, ShowsTheAgentToImagesThatDoNotHoldIt) {
     EXPECT_EQ(spec.mounts.back().source, "/s/agents/claude-1");
     EXPECT_EQ(spec.mounts.back().target, "/opt/codegen/agents/claude");
     EXPECT_TRUE(spec.mounts.back().read_only);
+}
+
+TEST(ContainerOfABody, GetsTheEnginesSocketOnlyWhenItIsGiven) {
+    auto spec = container_spec(body(), {}, EngineSocket{"/run/engine.sock", 998});
+    EXPECT_EQ(spec.mounts.back().source, "/run/engine.sock");
+    EXPECT_EQ(spec.mounts.back().target, "/var/run/docker.sock");
+    EXPECT_EQ(clients::create_body(spec).at("HostConfig").at("GroupAdd"), (boost::json::array{"998"}));
+    EXPECT_EQ(clients::create_body(container_spec(body(), {})).at("HostConfig").at("GroupAdd"), boost::json::array{});
+}
+
+TEST(EngineSocket, IsOneThatItsGroupMayUse) {
+    codegen::testing::TempDirectory directory;
+    const auto path = (directory / "e.sock").string();
+    EXPECT_THAT(engine_socket("unix://" + path).error().message, ::testing::HasSubstr("cannot be seen"));
+    posix::Fd socket(::socket(AF_UNIX, SOCK_STREAM, 0));
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    ASSERT_LT(path.size(), sizeof address.sun_path);
+    path.copy(address.sun_path, path.size());
+    ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ::chmod(path.c_str(), 0660);
+    auto found = engine_socket("unix://" + path);
+    ASSERT_TRUE(found) << found.error().message;
+    EXPECT_EQ(found->path, path);
+    EXPECT_EQ(found->group, static_cast<int>(::getegid()));
+    ::chmod(path.c_str(), 0600);
+    EXPECT_THAT(engine_socket("unix://" + path).error().message, ::testing::HasSubstr("has mode 0600"));
+    EXPECT_THAT(engine_socket("unix:///etc/passwd").error().message, ::testing::HasSubstr("is not a socket"));
 }
 
 TEST(ConfigOfABody, HasThePathsOfItsRuntime) {

@@ -172,9 +172,12 @@ Task<Result<std::string>> SandboxRuntime::prepare_image(ImageRequest request,
                             "{}, or use RUNTIME=docker",
                             needed.package, needed.program, needed.package));
     if (std::ranges::find(request.capabilities, contracts::Capability::docker) != request.capabilities.end())
-        co_return fail(
-            ErrorCategory::permanent, "invalid",
-            "capability docker is refused: the host's engine in an agent's hands is root on the host; leave it out");
+        co_return fail(ErrorCategory::permanent, "invalid",
+                       "capability docker is refused in the sandbox, also with DOCKER_CAPABILITY=socket: the sandbox "
+                       "keeps the agent "
+                       "from everything of this host, and the engine's socket would hand it all of it; use "
+                       "RUNTIME=docker, or leave "
+                       "it out");
     if (auto binary = agent_binary(request.agent_type)) {
         auto installed = co_await agents_.ensure(*binary, std::move(progress));
         if (!installed) co_return std::unexpected(installed.error());

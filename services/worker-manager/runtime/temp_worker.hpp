@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "services/worker-manager/runtime/worker_runtime.hpp"
@@ -79,6 +80,14 @@ class TempState {
     std::filesystem::path root_;
     std::string installation_;
 };
+
+// For a TinyImage that is the base of image builds: package tools that only say what they were asked.
+inline std::map<std::string, std::string> package_tools() {
+    std::map<std::string, std::string> scripts{{"etc/os-release", "VERSION_CODENAME=none\n"}};
+    for (const char* name : {"apt-get", "update-ca-certificates", "groupadd", "useradd", "install", "rm"})
+        scripts[std::string("bin/") + name] = std::string("#!/bin/sh\necho ") + name + " \"$@\"\n";
+    return scripts;
+}
 
 inline std::string content(const std::filesystem::path& file) {
     std::ifstream in(file);

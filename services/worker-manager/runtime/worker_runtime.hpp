@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "shared/async/async.hpp"
+#include "shared/base/timestamp.hpp"
 #include "shared/contracts/contracts.hpp"
 #include "shared/contracts/wrapper_config.hpp"
 
@@ -45,6 +46,7 @@ struct BodySpec {
         config;  // paths and sandbox part are filled in by the runtime, which writes <state>/config.json
     WorkerLimits limits;
     std::string network = "none";  // Docker network name, or none
+    bool engine_socket = false;    // docker: the engine's socket, usable by the agent: root on this host
 };
 
 // The agent's uid and gid on the host, and the numeric identity for one worker (sandbox as root: one of its own per
@@ -58,6 +60,7 @@ struct ImageRequest {
     contracts::AgentType agent_type{};
     std::vector<contracts::Capability> capabilities;
     std::optional<std::string> image;  // the user's own
+    bool needs_git = false;            // the worker gets a repository; what we build has git anyway
 };
 
 // A body that the runtime knows, running or ended. `body_id`: container id, or "pid:<pid>:<start time>" of the
@@ -77,6 +80,15 @@ struct BodyEnd {
     bool out_of_memory = false;    // the engine's or the cgroup's mark
 };
 
+// An image that this installation built, as the runtime keeps it.
+struct BuiltImage {
+    std::string tag;    // "worker:<hash>"
+    std::string agent;  // "claude", or empty: none in it
+    std::int64_t bytes = 0;
+    Timestamp built_at{};
+    bool in_use = false;  // a container of it exists, running or not
+};
+
 class WorkerRuntime {
   public:
     virtual ~WorkerRuntime() = default;
@@ -89,6 +101,13 @@ class WorkerRuntime {
     // gets lines for people. Concurrent requests for one image build once.
     virtual Task<Result<std::string>> prepare_image(ImageRequest request,
                                                     std::function<void(std::string)> progress) = 0;
+    // What prepare_image() built here and is still there; a runtime without images has none.
+    virtual Task<Result<std::vector<BuiltImage>>> built_images();
+    // One of these. Error "conflict" while a container of it exists; unknown: success.
+    virtual Task<Result<void>> remove_image(std::string tag);
+    // What builds left behind: steps of failed ones, logs older than `keep_logs` of images that are gone. Not while a
+    // build runs. Returns the bytes that came free.
+    virtual Task<Result<std::int64_t>> clear_build_leftovers(std::chrono::milliseconds keep_logs);
     virtual AgentIdentity agent_identity(const std::string& worker_id) = 0;
     // Creates and starts. A body of that worker_id that already exists (an earlier attempt of ours) is removed first.
     // Returns the body id. Start limit 60 s, then "timeout".
@@ -110,5 +129,14 @@ class WorkerRuntime {
     virtual Task<Result<std::pair<int, std::string>>> run_inside(std::string worker_id, std::vector<std::string> argv,
                                                                  std::chrono::milliseconds timeout) = 0;
 };
+
+inline Task<Result<std::vector<BuiltImage>>> WorkerRuntime::built_images() {
+    std::vector<BuiltImage> none;
+    co_return none;
+}
+inline Task<Result<void>> WorkerRuntime::remove_image(std::string) { co_return Result<void>(); }
+inline Task<Result<std::int64_t>> WorkerRuntime::clear_build_leftovers(std::chrono::milliseconds) {
+    co_return std::int64_t{0};
+}
 
 }  // namespace codegen::worker_manager

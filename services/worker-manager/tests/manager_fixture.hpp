@@ -50,7 +50,7 @@ class ManagerFixture : public ::testing::Test {
 
     template <class T>
     T run(Task<T> task) {
-        return testing::run(io_, std::move(task));
+        return codegen::testing::run(io_, std::move(task));
     }
     redis::Reply redis(redis::Arguments command) {
         auto reply = run(redis_->command(std::move(command)));
@@ -115,7 +115,7 @@ class ManagerFixture : public ::testing::Test {
     const std::filesystem::path& state() const { return directory_.path(); }
     std::string api_url() const { return "http+unix://" + (state() / "api.sock").string(); }
 
-    testing::TempDirectory directory_;
+    codegen::testing::TempDirectory directory_;
     asio::io_context io_{1};
     redis::RedisServer redis_server_{io_.get_executor(), {.directory = directory_.path() / "redis"}};
     std::unique_ptr<redis::Client> redis_;

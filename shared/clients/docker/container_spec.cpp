@@ -20,7 +20,10 @@ json::object host_config(const ContainerSpec& spec) {
     for (const ContainerTmpfs& mount : spec.tmpfs)
         tmpfs[mount.target] = fmt::format("rw,nosuid,nodev,{},size={},mode={:04o}",
                                           mount.executable ? "exec" : "noexec", mount.bytes, mount.mode);
+    json::array groups;
+    for (int group : spec.groups) groups.emplace_back(json::string(std::to_string(group)));
     return {
+        {"GroupAdd", std::move(groups)},
         {"NetworkMode", spec.network},
         {"Mounts", std::move(mounts)},
         {"Tmpfs", std::move(tmpfs)},

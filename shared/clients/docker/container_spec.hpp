@@ -36,6 +36,7 @@ struct ContainerSpec {
     std::vector<ContainerMount> mounts;
     std::vector<ContainerTmpfs> tmpfs;
     std::vector<std::string> capabilities;  // "SETUID"
+    std::vector<int> groups;                // supplementary, of PID 1 and of what is executed in it
     std::string network = "none";           // name of an existing engine network; "none": loopback only
     bool read_only_root = true;
     std::int64_t memory_bytes = 0;

@@ -56,6 +56,12 @@ std::vector<std::string> text_list(const json::value* value) {
     return list;
 }
 
+// Seconds since 1970 in a list, RFC 3339 when inspected.
+Timestamp created_at(const json::value& value) {
+    if (auto text = parse_timestamp(text_at(value, {"Created"}))) return *text;
+    return Timestamp(std::chrono::seconds(number_at(value, {"Created"})));
+}
+
 Image image_of(const json::value& value) {
     const json::value* labels = find(value, {"Labels"});
     std::string parent = text_at(value, {"ParentId"});  // of a list
@@ -64,7 +70,11 @@ Image image_of(const json::value& value) {
             .tags = text_list(find(value, {"RepoTags"})),
             .repo_digests = text_list(find(value, {"RepoDigests"})),
             .labels = text_map(labels ? labels : find(value, {"Config", "Labels"})),
-            .size = number_at(value, {"Size"})};
+            .size = number_at(value, {"Size"}),
+            .created = created_at(value),
+            .os = text_at(value, {"Os"}),
+            .machine = text_at(value, {"Architecture"}),
+            .environment = text_list(find(value, {"Config", "Env"}))};
 }
 
 std::string without_slash(std::string name) { return name.starts_with('/') ? name.substr(1) : name; }
@@ -149,6 +159,15 @@ Task<Result<std::vector<Image>>> DockerClient::list_images(std::string label) {
     auto answer = co_await call_json("GET", "/images/json?" + filters({{"label", json::array{json::string(label)}}}));
     if (!answer) co_return std::unexpected(answer.error());
     co_return images_of(*answer);
+}
+
+Task<Result<std::int64_t>> DockerClient::prune_untagged_images(std::string label) {
+    auto answer = co_await call_json(
+        "POST",
+        "/images/prune?" + filters({{"dangling", json::array{"true"}}, {"label", json::array{json::string(label)}}}),
+        {}, seconds(300));
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return number_at(*answer, {"SpaceReclaimed"});
 }
 
 Task<Result<std::vector<Image>>> DockerClient::list_all_images() {
@@ -276,7 +295,8 @@ Task<Result<Container>> DockerClient::inspect_container(std::string id) {
                         .exit_code = static_cast<int>(number_at(*answer, {"State", "ExitCode"})),
                         .out_of_memory = flag_at(*answer, {"State", "OOMKilled"}),
                         .error = text_at(*answer, {"State", "Error"}),
-                        .labels = text_map(find(*answer, {"Config", "Labels"}))};
+                        .labels = text_map(find(*answer, {"Config", "Labels"})),
+                        .image_id = text_at(*answer, {"Image"})};
 }
 
 Task<Result<std::vector<Container>>> DockerClient::list_containers(std::vector<std::string> labels) {
@@ -294,13 +314,21 @@ Task<Result<std::vector<Container>>> DockerClient::list_containers(std::vector<s
                             .exit_code = 0,
                             .out_of_memory = false,
                             .error = {},
-                            .labels = text_map(find(entry, {"Labels"}))};
+                            .labels = text_map(find(entry, {"Labels"})),
+                            .image_id = text_at(entry, {"ImageID"})};
         container.running = container.status == "running" || container.status == "paused";
         auto names = text_list(find(entry, {"Names"}));
         if (!names.empty()) container.name = without_slash(names.front());
         containers.push_back(std::move(container));
     }
     co_return containers;
+}
+
+Task<Result<bool>> DockerClient::path_exists(std::string id, std::string path) {
+    auto answer = co_await call("HEAD", container_path(id, "/archive?" + query("path", path)), {}, seconds(30));
+    if (answer) co_return true;
+    if (answer.error().code == "not_found") co_return false;
+    co_return std::unexpected(answer.error());
 }
 
 Task<Result<void>> DockerClient::remove_container(std::string id, bool force) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "shared/async/async.hpp"
+#include "shared/base/timestamp.hpp"
 #include "shared/clients/docker/container_spec.hpp"
 #include "shared/clients/docker/tar.hpp"
 #include "shared/http/client.hpp"
@@ -32,7 +33,11 @@ struct Image {
     std::vector<std::string> tags;          // "worker:ab12"
     std::vector<std::string> repo_digests;  // "debian@sha256:..."; empty for images that were built or imported here
     std::map<std::string, std::string> labels;
-    std::int64_t size = 0;  // bytes
+    std::int64_t size = 0;                 // bytes
+    Timestamp created{};                   // when it was built
+    std::string os;                        // "linux"; inspect only, as the two below
+    std::string machine;                   // "amd64"
+    std::vector<std::string> environment;  // "NAME=value"
 };
 
 struct Container {
@@ -45,6 +50,7 @@ struct Container {
     bool out_of_memory = false;
     std::string error;  // why it could not be started
     std::map<std::string, std::string> labels;
+    std::string image_id;  // "sha256:..."
 };
 
 struct ContainerEvent {
@@ -90,7 +96,11 @@ class DockerClient {
     Task<Result<std::vector<Image>>> list_images(std::string label);  // "name" or "name=value"
     Task<Result<std::vector<Image>>> list_all_images();               // also untagged and intermediate ones
     Task<Result<void>> tag_image(std::string reference, std::string repository, std::string tag);
+    // Without force an image that a container uses, also one that stands still, is a "conflict".
     Task<Result<void>> remove_image(std::string reference, bool force);
+    // Removes images without a name that no other image is built on and that carry the label: what builds leave behind.
+    // Returns the bytes that came free.
+    Task<Result<std::int64_t>> prune_untagged_images(std::string label);
     // The long ones: `limit` is for the whole; they return the image id ("" for pull). Lines for people.
     Task<Result<std::string>> pull_image(std::string reference, OnLine on_line, std::chrono::milliseconds limit);
     Task<Result<std::string>> import_image(BodySource root_tar, std::string repository, std::string tag, OnLine on_line,
@@ -107,7 +117,9 @@ class DockerClient {
     Task<Result<void>> unpause_container(std::string id);
     Task<Result<int>> wait_container(std::string id);  // exit code; waits without limit
     Task<Result<Container>> inspect_container(std::string id);
-    Task<Result<std::vector<Container>>> list_containers(std::vector<std::string> labels);  // all states
+    Task<Result<std::vector<Container>>> list_containers(std::vector<std::string> labels);  // all states; none: all
+    // A file, folder or link in it, whether it runs or not; the path is resolved inside.
+    Task<Result<bool>> path_exists(std::string id, std::string path);
     Task<Result<void>> remove_container(std::string id, bool force);
     Task<Result<std::string>> container_logs(std::string id, int tail_lines);  // stdout and stderr, at most 1 MB
     // At most `output_limit` bytes are kept. Beyond `limit`: "timeout", and the command runs on (inspect_exec_pid).

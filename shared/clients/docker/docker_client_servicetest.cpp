@@ -199,7 +199,7 @@ TEST_F(DockerClientTest, ABuildThatFailsNamesItsStep) {
         {}, 60s));
     ASSERT_FALSE(built);
     EXPECT_EQ(built.error().code, "failed");
-    EXPECT_THAT(built.error().message, HasSubstr("build step 2/2 (RUN echo oh no; exit 3)"));
+    EXPECT_THAT(built.error().message, HasSubstr("build step 2 (echo oh no; exit 3): exit 3: oh no"));
     EXPECT_THAT(built.error().message, ::testing::EndsWith(": oh no"));
     auto bad =
         run(client_.build_image({.tag = "codegen-test-build:x",

@@ -73,6 +73,30 @@ void Demultiplexer::feed(std::string_view bytes, const std::function<void(int, s
     }
 }
 
+namespace {
+
+// "2/5 : RUN npm install" -> "2 (npm install)". A script may begin with its own name: ": install packages; ...".
+std::string step_name(const std::string& step) {
+    const auto colon = step.find(" : ");
+    const auto number = step.substr(0, std::min(step.find_first_of(" /"), step.size()));
+    if (colon == std::string::npos) return number;
+    std::string_view command = std::string_view(step).substr(colon + 3);
+    constexpr std::string_view kRun = "RUN ";
+    constexpr std::size_t kLongest = 60;
+    if (command.starts_with(kRun)) command.remove_prefix(kRun.size());
+    if (command.starts_with(": ")) command = command.substr(2, std::min(command.find(';'), command.size()) - 2);
+    return fmt::format("{} ({}{})", number, command.substr(0, kLongest), command.size() > kLongest ? "..." : "");
+}
+
+// "The command '/bin/sh -c ...' returned a non-zero code: 3" -> "exit 3"; anything else as it is.
+std::string exit_of(const std::string& error) {
+    constexpr std::string_view kCode = "returned a non-zero code: ";
+    const auto at = error.rfind(kCode);
+    return at == std::string::npos ? error : "exit " + error.substr(at + kCode.size());
+}
+
+}  // namespace
+
 ProgressLog::ProgressLog(std::function<void(std::string)> on_line) : on_line_(std::move(on_line)) {}
 
 void ProgressLog::feed(const json::value& message) {
@@ -89,12 +113,26 @@ void ProgressLog::feed(const json::value& message) {
     }
 }
 
+namespace {
+
+// The engine paints what a step writes to stderr: ESC [ digits m.
+void without_colours(std::string& line) {
+    for (std::size_t at = 0; (at = line.find("\x1b[", at)) != std::string::npos;) {
+        const auto end = line.find_first_not_of("0123456789;", at + 2);
+        if (end == std::string::npos || line[end] != 'm') return;
+        line.erase(at, end + 1 - at);
+    }
+}
+
+}  // namespace
+
 void ProgressLog::text(std::string_view piece) {
     partial_.append(piece);
     for (std::size_t end; (end = partial_.find('\n')) != std::string::npos;) {
         std::string whole = partial_.substr(0, end);
         partial_.erase(0, end + 1);
         if (!whole.empty() && whole.back() == '\r') whole.pop_back();
+        without_colours(whole);
         if (!whole.empty()) line(std::move(whole));
     }
     if (partial_.size() > (64u << 10)) line(std::exchange(partial_, {}));
@@ -111,15 +149,14 @@ void ProgressLog::line(std::string whole) {
 }
 
 Result<std::string> ProgressLog::finish() {
+    without_colours(partial_);
     if (!partial_.empty()) line(std::exchange(partial_, {}));
     if (!error_) return image_;
     if (on_line_) on_line_("error: " + *error_);
     if (step_.empty()) return fail(ErrorCategory::permanent, "failed", *error_);
-    std::string command = step_;
-    if (auto colon = step_.find(" : "); colon != std::string::npos)
-        command = fmt::format("{} ({})", step_.substr(0, colon), step_.substr(colon + 3));
     return fail(ErrorCategory::permanent, "failed",
-                fmt::format("build step {}: {}{}{}", command, *error_, last_line_.empty() ? "" : ": ", last_line_));
+                fmt::format("build step {}: {}{}{}", step_name(step_), exit_of(*error_), last_line_.empty() ? "" : ": ",
+                            last_line_));
 }
 
 }  // namespace codegen::clients

@@ -41,14 +41,31 @@ TEST(ProgressLog, NamesTheFailingStepAndItsLastLine) {
     ProgressLog log([&](std::string line) { lines.push_back(std::move(line)); });
     for (const char* message :
          {R"({"stream":"Step 1/2 : FROM x\n"})", R"({"stream":" ---> abc\n"})", R"({"stream":"Step 2/2 : RUN make\n"})",
-          R"({"stream":"compi"})", R"({"stream":"ling\n"})", R"({"stream":"no such file"})",
+          R"({"stream":"compi"})", R"({"stream":"ling\n"})", R"({"stream":"\u001b[91mno such file\n\u001b[0m"})",
+          R"({"stream":"\u001b[0mRemoving intermediate container ab\n"})",
           R"({"errorDetail":{"code":2},"error":"returned a non-zero code: 2"})"})
         log.feed(boost::json::parse(message));
     auto ended = log.finish();
     ASSERT_FALSE(ended);
     EXPECT_EQ(ended.error().code, "failed");
-    EXPECT_EQ(ended.error().message, "build step 2/2 (RUN make): returned a non-zero code: 2: no such file");
+    EXPECT_EQ(ended.error().message, "build step 2 (make): exit 2: no such file");
     EXPECT_THAT(lines, ::testing::Contains("compiling"));
+}
+
+TEST(ProgressLog, AStepIsNamedShortly) {
+    const auto failure = [](const std::string& step, const std::string& error) {
+        ProgressLog log({});
+        log.feed({{"stream", step + "\n"}});
+        log.feed({{"error", error}});
+        return log.finish().error().message;
+    };
+    EXPECT_EQ(failure("Step 3/9 : RUN : install packages; set -e; apt-get update",
+                      "The command '/bin/sh -c : install packages; set -e' returned a non-zero code: 100"),
+              "build step 3 (install packages): exit 100");
+    EXPECT_EQ(failure("Step 12/12 : COPY a b", "COPY failed: no source"),
+              "build step 12 (COPY a b): COPY failed: no source");
+    EXPECT_EQ(failure("Step 2/2 : RUN " + std::string(100, 'x'), "returned a non-zero code: 1"),
+              "build step 2 (" + std::string(60, 'x') + "...): exit 1");
 }
 
 TEST(ProgressLog, TellsTheImageOfABuildAndOfAnImport) {

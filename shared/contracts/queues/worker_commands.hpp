@@ -30,6 +30,7 @@ struct WorkerConfig {
     std::optional<std::string> image;         // bring your own
     std::optional<std::string> memory_limit;  // e.g. "512m"
     std::optional<double> cpu_limit;
+    std::optional<std::int64_t> pids_limit;           // processes and threads
     std::optional<bool> pool;                         // also reads the shared developer stream
     std::optional<std::vector<std::string>> command;  // for custom
     std::optional<AuthMode> auth_mode;
@@ -41,7 +42,7 @@ struct WorkerConfig {
 };
 BOOST_DESCRIBE_STRUCT(WorkerConfig, (),
                       (name, worker_type, agent_type, instructions, allowed_commands, capabilities, env_vars, image,
-                       memory_limit, cpu_limit, pool, command, auth_mode, network))
+                       memory_limit, cpu_limit, pids_limit, pool, command, auth_mode, network))
 
 struct CreateWorkerCommand : QueueMeta {
     WorkerCommandKind command = WorkerCommandKind::create;
