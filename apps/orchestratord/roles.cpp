@@ -306,6 +306,14 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         options.repositories = d.state / "repositories";
         options.redis = d.redis;
         options.instance = instance;
+        auto retries = workflow::parse_retries(d.configuration.text("TASK_RETRIES"));
+        if (!retries) co_return std::unexpected(in_context(retries.error(), "TASK_RETRIES"));
+        options.policy.retries = std::move(*retries);
+        options.policy.test_returns = static_cast<int>(d.configuration.integer("TEST_RETURNS"));
+        options.policy.memory_default = d.configuration.bytes("WORKER_MEMORY_LIMIT");
+        options.policy.memory_cap = d.configuration.bytes("WORKER_MEMORY_CAP");
+        options.timings.test = std::chrono::seconds(d.configuration.integer("TEST_TIMEOUT"));
+        options.timings.blocked_worker = std::chrono::seconds(d.configuration.integer("BLOCKED_WORKER"));
         d.workflow =
             std::make_unique<workflow::Service>(d.executor, *d.database, std::move(*client), std::move(options));
     }

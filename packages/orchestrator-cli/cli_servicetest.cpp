@@ -14,8 +14,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 TEST_F(CliTest, projects_from_creation_to_table) {
-    const auto created =
-        orchestrator({"project", "create", "--name", "shop", "--modules", "backend,tg_bot", "--description", "sells"});
+    const auto created = orchestrator({"project", "create", "--name", "shop", "--modules", "backend,tg_bot",
+                                       "--description", "sells", "--test-command", "make test"});
     EXPECT_EQ(created.exit, 0) << created.output << created.errors;
     const auto id = text(created.data(), "id");
     EXPECT_EQ(created.json().at("success"), true);
@@ -30,6 +30,7 @@ TEST_F(CliTest, projects_from_creation_to_table) {
     EXPECT_THAT(shown.output, HasSubstr(id));
     EXPECT_THAT(shown.output, Not(HasSubstr("\x1b")));
     EXPECT_EQ(text(orchestrator({"project", "get", id}).data(), "description"), "sells");
+    EXPECT_EQ(orchestrator({"project", "get", id}).data().as_object().at("config").at("test_command"), "make test");
     EXPECT_EQ(orchestrator({"project", "tasks", id}).data().as_array().size(), 0u);
 
     for (const auto* command : {"get", "tasks"}) {
@@ -213,7 +214,12 @@ TEST_F(CliTest, cancel_and_resume_reach_the_workflow) {
     const auto refused = orchestrator({"engineering", "resume", id, "--guidance", "go"});
     EXPECT_EQ(refused.exit, 1);
     EXPECT_EQ(text(refused.json(), "error"), "conflict");
-    patch(id, {{"status", "running"}, {"task_metadata", {{"waiting_for", "human"}}}});
+    patch(id, {{"status", "running"}, {"task_metadata", {{"waiting_for", "human"}, {"question", "tabs or spaces?"}}}});
+    const auto shown = orchestrator({"engineering", "status", id, "--text"});
+    EXPECT_THAT(shown.output, HasSubstr("tabs or spaces?"));
+    EXPECT_THAT(shown.output, HasSubstr("engineering resume " + id));
+    EXPECT_EQ(orchestrator({"engineering", "resume", id, "--guidance", ""}).exit, 2);
+    EXPECT_EQ(orchestrator({"engineering", "resume", id, "--guidance", "@/absent"}).exit, 2);
     EXPECT_EQ(orchestrator({"engineering", "resume", id, "--guidance", "go"}).exit, 0);
     sent = stream("workflow:commands");
     ASSERT_EQ(sent.size(), 2u);

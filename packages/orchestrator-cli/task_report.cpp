@@ -15,6 +15,23 @@ std::string result_text(const contracts::TaskRecord& task, std::string_view name
     return value->is_string() ? printable(value->get_string()) : boost::json::serialize(*value);
 }
 
+std::string tests_text(const contracts::TaskRecord& task) {
+    const auto* tests = task.result ? task.result->if_contains("tests") : nullptr;
+    const auto* object = tests ? tests->if_object() : nullptr;
+    const auto* status = object ? object->if_contains("status") : nullptr;
+    if (!status || !status->is_string() || *status == "none") return {};
+    const auto* command = object->if_contains("command");
+    return printable(status->get_string()) +
+           (command && command->is_string() ? ": " + printable(command->get_string()) : "");
+}
+
+bool waits(const contracts::TaskRecord& task) { return task.task_metadata.contains("waiting_for"); }
+
+std::string question_text(const contracts::TaskRecord& task) {
+    const auto* question = waits(task) ? task.task_metadata.if_contains("question") : nullptr;
+    return question && question->is_string() ? printable(question->get_string()) : "";
+}
+
 std::string duration_text(const contracts::TaskRecord& task) {
     if (!task.started_at || !task.completed_at) return {};
     return fmt::format("{:.1f} s", std::chrono::duration<double>(*task.completed_at - *task.started_at).count());
@@ -65,19 +82,23 @@ boost::json::value report_json(const TaskReport& report) {
 
 std::string report_text(const TaskReport& report) {
     const auto& task = report.task;
-    return fields({{"task", task.id},
-                   {"status", std::string(json::name_of(task.status))},
-                   {"waiting for", task.task_metadata.contains("waiting_for") ? "a person" : ""},
-                   {"project", task.project_id.value_or("")},
-                   {"duration", duration_text(task)},
-                   {"worker", result_text(task, "worker_id")},
-                   {"commit", result_text(task, "commit_sha")},
-                   {"branch", result_text(task, "branch")},
-                   {"files", result_text(task, "files_changed")},
-                   {"summary", result_text(task, "summary")},
-                   {"reason", result_text(task, "reason")},
-                   {"error", printable(task.error_message.value_or(""))},
-                   {"usage", usage_text(report.executions)}});
+    return fields(
+        {{"task", task.id},
+         {"status", std::string(json::name_of(task.status))},
+         {"waiting for", waits(task) ? "a person" : ""},
+         {"question", question_text(task)},
+         {"answer", waits(task) ? fmt::format("orchestrator engineering resume {} --guidance TEXT", task.id) : ""},
+         {"project", task.project_id.value_or("")},
+         {"duration", duration_text(task)},
+         {"worker", result_text(task, "worker_id")},
+         {"commit", result_text(task, "commit_sha")},
+         {"branch", result_text(task, "branch")},
+         {"files", result_text(task, "files_changed")},
+         {"summary", result_text(task, "summary")},
+         {"tests", tests_text(task)},
+         {"reason", result_text(task, "reason")},
+         {"error", printable(task.error_message.value_or(""))},
+         {"usage", usage_text(report.executions)}});
 }
 
 Outcome end_of(const TaskReport& report) {

@@ -8,6 +8,28 @@ namespace codegen::wrapper {
 
 using contracts::AgentEventKind;
 
+namespace {
+
+constexpr std::string_view kAskAgain =
+    "You have ended without reporting a result. Report it now, and do nothing else: run `orchestrator result --status "
+    "success --summary \"what you did\"` (or `--status failure`), or answer with "
+    "<result>{\"status\":\"success\",\"summary\":\"what you did\"}</result>.";
+// Less is not worth another start.
+constexpr std::chrono::seconds kLeastTimeToAsk{2};
+
+contracts::AgentUsage sum(contracts::AgentUsage a, const contracts::AgentUsage& b) {
+    a.input_tokens += b.input_tokens;
+    a.output_tokens += b.output_tokens;
+    a.cache_read_tokens += b.cache_read_tokens;
+    a.cache_write_tokens += b.cache_write_tokens;
+    a.turns += b.turns;
+    if (b.cost_usd) a.cost_usd = a.cost_usd.value_or(0) + *b.cost_usd;
+    if (b.model) a.model = b.model;
+    return a;
+}
+
+}  // namespace
+
 AgentRun::AgentRun(Loop& loop, const contracts::WrapperConfig& config, Body& body, Job job, std::string session_id,
                    Hooks hooks)
     : loop_(loop),
@@ -42,7 +64,10 @@ void AgentRun::start() {
     facts_.needs_verdict = job_.developer.has_value();
     facts_.needs_final_record = stream_->final_record_expected();
     timeout_ = loop_.after(std::chrono::seconds(job_.timeout_seconds), [this] { on(RunEvent::timed_out); });
+    launch(job_.prompt);
+}
 
+void AgentRun::launch(std::string prompt) {
     Body::Events events;
     session_lost_ = job_.session_lost;
     events.session = [this](bool known) { session_lost_ = session_lost_ || (!known && job_.continues_session); };
@@ -61,11 +86,41 @@ void AgentRun::start() {
     };
     events.tree_gone = [this] { tree_gone(); };
 
-    auto input = input_.open(job_.prompt);
+    auto input = input_.open(std::move(prompt));
     auto output = output_.open();
     auto errors = errors_.open();
     const BodyStreams streams{input ? input->get() : -1, output ? output->get() : -1, errors ? errors->get() : -1};
     body_.start(agent_plan(config_, job_, session_id_), streams, std::move(events));
+}
+
+// Ended well by its own account, but nobody was told what came of it. Only an agent with a conversation can be asked.
+bool AgentRun::owes_verdict() const {
+    const auto left = std::chrono::seconds(job_.timeout_seconds) - (std::chrono::steady_clock::now() - began_);
+    const auto rule = find_agent(config_.agent_type)->session_rule();
+    const bool can_go_on =
+        rule == SessionRule::chosen || (rule == SessionRule::reported && stream_->summary().session_id);
+    if (left < kLeastTimeToAsk || !can_go_on) return false;
+    auto facts = facts_;
+    facts.summary = stream_->summary();
+    facts.verdict = told_verdict_ ? told_verdict_ : stream_->verdict();
+    return decide(facts).reason == contracts::FailureReason::no_verdict;
+}
+
+void AgentRun::ask_again() {
+    log_info("asked again for a verdict", {{"request_id", job_.request_id}});
+    emit(AgentEventKind::status, "the agent ended without a verdict and is asked for it",
+         boost::json::object{{"status", "asked_again"}});
+    if (const auto& usage = stream_->summary().usage) earlier_usage_ = usage;
+    if (const auto& session = stream_->summary().session_id) session_id_ = *session;
+    stream_ = find_agent(config_.agent_type)->stream();
+    told_verdict_.reset();  // `in_progress` is none
+    facts_.asked_again = true;
+    facts_.end = {};
+    facts_.last_error_line.clear();
+    oom_kills_before_ = oom_kills(memory_cgroups(config_));
+    const auto left = std::chrono::seconds(job_.timeout_seconds) - (std::chrono::steady_clock::now() - began_);
+    timeout_ = loop_.after(std::chrono::ceil<std::chrono::milliseconds>(left), [this] { on(RunEvent::timed_out); });
+    launch(std::string(kAskAgain));
 }
 
 void AgentRun::stop() { on(RunEvent::stop_requested); }
@@ -91,6 +146,9 @@ void AgentRun::act(RunAction action) {
             return;
         case RunAction::kill_tree:
             body_.kill();
+            return;
+        case RunAction::ask_again:
+            ask_again();
             return;
         case RunAction::collect:
             collector_.start(job_.request_id, [this](Collected collected) {
@@ -146,6 +204,7 @@ void AgentRun::tree_gone() {
     if (facts_.end.exit_code) data["exit_code"] = *facts_.end.exit_code;
     if (facts_.end.signal) data["signal"] = *facts_.end.signal;
     emit(AgentEventKind::status, std::nullopt, std::move(data));
+    if (owes_verdict()) on(RunEvent::owes_verdict);
     on(RunEvent::streams_closed);
     on(RunEvent::tree_gone);
 }
@@ -168,6 +227,7 @@ void AgentRun::finish() {
     output.worker_id = config_.worker_id;
     output.verdict = facts_.verdict;
     output.usage = facts_.summary.usage;
+    if (earlier_usage_) output.usage = output.usage ? sum(*earlier_usage_, *output.usage) : earlier_usage_;
     if (facts_.summary.session_id) output.session_id = facts_.summary.session_id;
     if (!output.session_id && !session_id_.empty()) output.session_id = session_id_;
     if (session_lost_) output.session_lost = true;

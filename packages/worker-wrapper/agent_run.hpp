@@ -40,6 +40,9 @@ class AgentRun {
   private:
     void on(RunEvent event);
     void act(RunAction action);
+    void launch(std::string prompt);
+    bool owes_verdict() const;
+    void ask_again();
     void emit(contracts::AgentEventKind kind, std::optional<std::string> text, std::optional<boost::json::object> data);
     void take_line(std::string_view line, bool cut);
     void take_error_line(std::string_view line, bool cut);
@@ -50,7 +53,7 @@ class AgentRun {
     const contracts::WrapperConfig& config_;
     Body& body_;
     const Job job_;
-    const std::string session_id_;
+    std::string session_id_;
     const Hooks hooks_;
 
     RunLifecycle lifecycle_;
@@ -69,6 +72,7 @@ class AgentRun {
     bool session_lost_ = false;
     RunFacts facts_;
     std::optional<contracts::AgentVerdict> told_verdict_;
+    std::optional<contracts::AgentUsage> earlier_usage_;  // of the run before it was asked again
     Collected collected_;
 };
 

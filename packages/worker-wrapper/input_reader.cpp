@@ -21,8 +21,9 @@ InputReader::InputReader(Loop& loop, const std::string& socket, std::vector<Inpu
 
 InputReader::~InputReader() { loop_.cancel(retry_); }
 
-void InputReader::hold(bool held) {
-    held_ = held;
+void InputReader::hold(bool held, bool at_once) {
+    const bool was_held = std::exchange(held_, held);
+    if (held && !was_held && at_once && waits_) link_.drop();
     if (!held_ && std::exchange(read_wanted_, false)) read(false);
 }
 
@@ -54,6 +55,7 @@ void InputReader::read(bool pending) {
         read_wanted_ = true;
         return;
     }
+    waits_ = !pending;
     redis::Arguments command{"XREADGROUP", "GROUP", streams_.front().group, consumer_, "COUNT", "1"};
     if (!pending) command.insert(command.end(), {"BLOCK", std::string(kBlock)});
     command.emplace_back("STREAMS");
@@ -63,6 +65,7 @@ void InputReader::read(bool pending) {
 }
 
 void InputReader::take(const redis::Reply* reply, bool pending) {
+    waits_ = false;
     if (reply == nullptr || stopped_) return;
     if (reply->is_error()) return again(reply->text);
     const auto entries = redis::parse_xread(*reply);

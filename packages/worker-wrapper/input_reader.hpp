@@ -26,7 +26,9 @@ class InputReader {
     void start() { link_.start(); }
     void flush() { link_.flush(); }
     void stop() { stopped_ = true; }  // no entry is handed over any more
-    void hold(bool held);             // no new read while held
+    // No new read while held. `at_once`: a read that waits is given up as well; what it may have got meanwhile is
+    // taken.
+    void hold(bool held, bool at_once = false);
 
   private:
     void make_groups();
@@ -45,6 +47,7 @@ class InputReader {
     bool stopped_ = false;
     bool held_ = false;
     bool read_wanted_ = false;
+    bool waits_ = false;                     // in Redis, for something new
     std::vector<std::string> pending_from_;  // per stream: the next id of the pending entries to read
     Loop::TimerId retry_ = 0;
     std::chrono::steady_clock::time_point last_said_{};

@@ -20,9 +20,7 @@ std::string with_last_line(std::string text, const RunFacts& facts) {
     return text;
 }
 
-}  // namespace
-
-Outcome decide(const RunFacts& facts) {
+Outcome decide_run(const RunFacts& facts) {
     if (facts.start_error)
         return error(FailureReason::infrastructure, "the agent could not be started: " + *facts.start_error);
     if (facts.cut == Cut::cancelled) return error(FailureReason::cancelled, "the worker was stopped");
@@ -62,6 +60,21 @@ Outcome decide(const RunFacts& facts) {
             break;
     }
     return error(FailureReason::no_verdict, "the agent ended with the verdict in_progress: " + facts.verdict->summary);
+}
+
+}  // namespace
+
+Outcome decide(const RunFacts& facts) {
+    auto outcome = decide_run(facts);
+    if (!facts.asked_again || facts.verdict) return outcome;
+    // What went wrong is that nothing was reported; why asking did not help comes after it.
+    const bool failed_otherwise = outcome.reason == FailureReason::provider_error ||
+                                  outcome.reason == FailureReason::agent_failure ||
+                                  outcome.reason == FailureReason::infrastructure;
+    if (failed_otherwise)
+        return error(FailureReason::no_verdict,
+                     "the agent ended without a verdict, and asking for it failed: " + outcome.error.value_or(""));
+    return outcome;
 }
 
 }  // namespace codegen::wrapper

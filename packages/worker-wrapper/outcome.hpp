@@ -31,6 +31,7 @@ struct RunFacts {
     StreamSummary summary;
     std::optional<contracts::AgentVerdict> verdict;
     std::string last_error_line;  // of stderr
+    bool asked_again = false;     // a first run ended well without a verdict; this is of the second one
 };
 
 struct Outcome {

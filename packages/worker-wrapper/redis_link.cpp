@@ -41,10 +41,14 @@ void RedisLink::connect() {
     on_up_();
 }
 
-void RedisLink::lost(std::string_view why) {
-    if (!said_lost_)
+void RedisLink::drop() {
+    if (up_) lost("dropped", true);
+}
+
+void RedisLink::lost(std::string_view why, bool on_purpose) {
+    if (!on_purpose && !said_lost_)
         log("warning", "redis is away, trying again until it is back", {{"socket", path_}, {"error", why}});
-    said_lost_ = true;
+    said_lost_ = said_lost_ || !on_purpose;
     const bool was_up = up_;
     up_ = false;
     waiting_for_room_ = false;

@@ -28,10 +28,12 @@ class RedisLink {
     // Only while up; otherwise `on_reply(nullptr)` at once. Written by flush(), or when the socket has room.
     void send(redis::Arguments arguments, OnReply on_reply);
     void flush();
+    // Connects anew: what was sent and not answered gets its empty reply. Not from within a reply of this link.
+    void drop();
 
   private:
     void connect();
-    void lost(std::string_view why);
+    void lost(std::string_view why, bool on_purpose = false);
     void ready(std::uint32_t events);
 
     Loop& loop_;

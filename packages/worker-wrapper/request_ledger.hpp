@@ -41,6 +41,7 @@ class RequestLedger {
             if (id == request_id) return true;
         return false;
     }
+    bool idle() const { return !running_ && queue_.empty(); }
     void stop() { stopped_ = true; }  // nothing new is given out
     bool full() const { return queue_.size() >= 16; }
     const std::optional<std::string>& running() const { return running_; }

@@ -1,5 +1,7 @@
 #include "packages/worker-wrapper/run_lifecycle.hpp"
 
+#include <utility>
+
 namespace codegen::wrapper {
 
 std::vector<RunAction> RunLifecycle::kill() {
@@ -9,6 +11,11 @@ std::vector<RunAction> RunLifecycle::kill() {
 
 std::vector<RunAction> RunLifecycle::when_gone() {
     if (state_ != State::killing || !gone_ || !closed_) return {};
+    if (std::exchange(owes_verdict_, false) && may_ask_ && !failed_to_start_ && cut_ == Cut::none) {
+        may_ask_ = gone_ = closed_ = false;
+        state_ = State::starting;
+        return {RunAction::ask_again};
+    }
     if (failed_to_start_ || cut_ == Cut::cancelled) {
         state_ = State::done;
         return {RunAction::finish};
@@ -39,8 +46,12 @@ std::vector<RunAction> RunLifecycle::on(RunEvent event) {
         case RunEvent::streams_closed:
             closed_ = true;
             return when_gone();
+        case RunEvent::owes_verdict:
+            owes_verdict_ = true;
+            return {};
         case RunEvent::timed_out:
         case RunEvent::stop_requested: {
+            may_ask_ = false;
             const Cut cut = event == RunEvent::timed_out ? Cut::timeout : Cut::cancelled;
             if (state_ == State::starting || state_ == State::running) {
                 cut_ = cut;

@@ -1,6 +1,7 @@
 // One agent run from its start to its result, as a state machine without I/O: on(event) says what to do next.
 //
 //   starting -> running -> [terminating] -> killing -> collecting -> done
+//       ^--------- asked once more ---------'
 //
 // Whatever happens, the result comes after every process of the run is gone, and exactly once.
 #pragma once
@@ -16,6 +17,7 @@ enum class RunEvent {
     agent_ended,     // the agent's main process
     tree_gone,       // no process of the run is left
     streams_closed,  // end of its stdout and stderr (or given up waiting for it)
+    owes_verdict,    // said before tree_gone: it ended well, could go on, and has reported nothing
     timed_out,
     stop_requested,
     grace_over,
@@ -25,6 +27,7 @@ enum class RunEvent {
 enum class RunAction {
     terminate,      // SIGTERM to the agent; grace_over comes kill_grace later
     kill_tree,      // SIGKILL to everything until nothing is left
+    ask_again,      // start the agent once more in its conversation, for its verdict
     collect,        // HEAD and bundle
     abort_collect,  // kill that
     finish,         // decide, store, publish
@@ -47,6 +50,8 @@ class RunLifecycle {
     bool failed_to_start_ = false;
     bool gone_ = false;
     bool closed_ = false;
+    bool owes_verdict_ = false;
+    bool may_ask_ = true;  // once, and not when somebody wants an end
 };
 
 }  // namespace codegen::wrapper

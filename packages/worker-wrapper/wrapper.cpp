@@ -32,6 +32,16 @@ std::vector<InputStream> own_streams(const contracts::WrapperConfig& config) {
     return out;
 }
 
+// The answer continues in this body, for as long as its creator lets it.
+bool waits_for_person(const contracts::ResultFile& file) {
+    const auto& verdict = file.output.verdict;
+    if (file.output.status != contracts::ResultStatus::failed || !verdict ||
+        verdict->status != contracts::VerdictStatus::failure)
+        return false;
+    const auto* blocked = verdict->data.if_contains("blocked");
+    return blocked != nullptr && blocked->is_bool() && blocked->get_bool();
+}
+
 }  // namespace
 
 Wrapper::Wrapper(Loop& loop, contracts::WrapperConfig config, std::string own_program)
@@ -271,6 +281,7 @@ void Wrapper::end(contracts::ResultFile file) {
     if (file.output.status == contracts::ResultStatus::success) session_begun_ = true;
     conclude(job, file);
     if (stopping_) return leave_when_flushed();
+    if (config_.one_task && ledger_.idle() && !waits_for_person(file)) return stop();
     // The run that calls this must not be destroyed yet, and from here on the next request may begin at any moment.
     loop_.after(std::chrono::milliseconds(0),
                 [this, ended = std::shared_ptr<AgentRun>(std::move(run_))] { run_next(); });
@@ -298,8 +309,8 @@ void Wrapper::run_next() {
 
 // The shared pool is only asked while there is nothing to do: another worker may be idle.
 void Wrapper::hold_readers() {
-    for (std::size_t i = 0; i < readers_.size(); ++i)
-        readers_[i]->hold(i == 0 ? ledger_.full() : ledger_.running().has_value());
+    readers_[0]->hold(ledger_.full());
+    if (readers_.size() > 1) readers_[1]->hold(ledger_.running().has_value(), true);
 }
 
 void Wrapper::publish(const contracts::ResultFile& file) {

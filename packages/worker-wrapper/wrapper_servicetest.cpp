@@ -394,6 +394,136 @@ echo '{"type":"result","subtype":"success","is_error":false,"session_id":"'$id'"
     EXPECT_EQ(worker.expect_result("r3").session_id, first.session_id);
 }
 
+// A script in claude's place that says nothing of its result in its first run; `again` is what it does when it is
+// asked.
+class SilentClaude {
+  public:
+    SilentClaude(Form form, const std::string& again) : worker(form, "") {
+        std::ofstream(worker.path("bin/claude")) << R"(#!/bin/bash
+printf '%s ' "$@" >> args; echo >> args
+cat > prompt
+resumed=
+while [ $# -gt 1 ]; do case "$1" in --session-id) id=$2;; --resume) id=$2; resumed=1;; esac; shift; done
+mkdir -p ~/.claude/projects/-workspace; touch ~/.claude/projects/-workspace/$id.jsonl
+text='I am done.'
+if [ -n "$resumed" ]; then
+)" + again + R"(
+fi
+echo '{"type":"system","subtype":"init","model":"m","session_id":"'$id'"}'
+echo '{"type":"assistant","message":{"id":"1","content":[{"type":"text","text":"'"$text"'"}]}}'
+echo '{"type":"result","subtype":"success","is_error":false,"session_id":"'$id'","num_turns":2,"usage":{"input_tokens":7,"output_tokens":3}}'
+)";
+        shell("chmod 755 " + worker.path("bin/claude"));
+        worker.config.agent_type = contracts::AgentType::claude;
+        worker.config.agent_program = "/opt/codegen/bin/claude";
+        if (worker.config.sandbox) worker.config.sandbox->mounts = {{worker.path("bin"), "/opt/codegen/bin"}};
+        worker.start();
+        worker.send("r1", "the prompt");
+    }
+    std::size_t runs() const {
+        const auto args = contents(worker.path("workspace/args"));
+        return static_cast<std::size_t>(std::ranges::count(args, '\n'));
+    }
+    TestWorker worker;
+};
+
+TEST_P(Worker, AnAgentWithoutAVerdictIsAskedOnceMoreInItsConversation) {
+    SilentClaude claude(GetParam(), R"(text='<result>{\"status\":\"success\",\"summary\":\"made it\"}</result>')");
+    auto& worker = claude.worker;
+    const auto output = worker.expect_result("r1");
+    EXPECT_EQ(output.status, ResultStatus::success) << output.error.value_or("");
+    ASSERT_TRUE(output.verdict);
+    EXPECT_EQ(output.verdict->summary, "made it");
+    EXPECT_EQ(output.usage.value_or(contracts::AgentUsage{}).input_tokens, 14) << "of both runs";
+    EXPECT_EQ(worker.results("r1"), 1u);
+    EXPECT_EQ(claude.runs(), 2u);
+    EXPECT_THAT(contents(worker.path("workspace/args")), HasSubstr("--resume " + *output.session_id));
+    EXPECT_THAT(contents(worker.path("workspace/prompt")), HasSubstr("orchestrator result"));
+    const auto events = worker.events();
+    for (std::size_t i = 0; i < events.size(); ++i) EXPECT_EQ(events[i].seq, static_cast<std::int64_t>(i) + 1);
+    EXPECT_TRUE(std::ranges::any_of(events, [](const auto& e) {
+        return e.data && e.data->contains("status") && e.data->at("status") == "asked_again";
+    }));
+}
+
+TEST_P(Worker, AnAgentThatIsAskedInVainHasNoVerdict) {
+    for (const char* again : {":", "exit 3"}) {
+        SilentClaude claude(GetParam(), again);
+        const auto output = claude.worker.expect_result("r1");
+        EXPECT_EQ(output.reason, FailureReason::no_verdict) << again;
+        EXPECT_EQ(claude.runs(), 2u) << again;
+    }
+}
+
+TEST_P(Worker, AnAgentWithoutAConversationIsNotAskedAgain) {
+    TestWorker worker(GetParam(), "echo run >> runs");
+    worker.start();
+    worker.send("r1");
+    EXPECT_EQ(worker.expect_result("r1").reason, FailureReason::no_verdict);
+    EXPECT_EQ(contents(worker.path("workspace/runs")), "run\n");
+}
+
+TEST_P(Worker, APooledWorkerTakesFromTheSharedStreamWhileItHasNothingElseToDo) {
+    TestWorker worker(GetParam(), std::string("echo up; while [ ! -e go ]; do sleep 0.01; done; rm go; ") + kSuccess);
+    worker.config.pool = true;
+    const auto to_the_pool = [&](const std::string& id) {
+        worker.redis.command({"XADD", "worker:developer:input", "*", "data",
+                              R"({"request_id":")" + id + R"(","task_id":"t1","project_id":"p1","prompt":"x"})"});
+    };
+    const auto let_go = [&] { std::ofstream(worker.path("workspace/go")).close(); };
+    worker.start();
+    to_the_pool("p1");
+    let_go();
+    EXPECT_EQ(worker.expect_result("p1").status, ResultStatus::success);
+    EXPECT_TRUE(wait_until([&] {
+        const auto pending = worker.redis.command({"XPENDING", "worker:developer:input", "developer-workers"});
+        return !pending.elements.empty() && pending.elements[0].integer == 0;
+    })) << "it is acknowledged";
+    const auto ups = [&] {
+        return std::ranges::count_if(worker.events(), [](const auto& e) { return e.text == "up"; });
+    };
+    worker.send("r1");
+    ASSERT_TRUE(wait_until([&] { return ups() == 2; }));
+    to_the_pool("p2");
+    const auto pending = worker.redis.command({"XPENDING", "worker:developer:input", "developer-workers"});
+    EXPECT_EQ(pending.elements.at(0).integer, 0) << "left to a worker that is idle";
+    let_go();
+    EXPECT_EQ(worker.expect_result("r1").status, ResultStatus::success);
+    ASSERT_TRUE(wait_until([&] { return ups() == 3; }));
+    let_go();
+    EXPECT_EQ(worker.expect_result("p2").status, ResultStatus::success);
+    EXPECT_EQ(worker.results("p1") + worker.results("r1") + worker.results("p2"), 3u);
+}
+
+TEST_P(Worker, AWorkerOfOneTaskAnswersWhatItWasAskedAndEnds) {
+    TestWorker worker(GetParam(), std::string("echo run >> runs; ") + kSuccess);
+    worker.config.one_task = true;
+    worker.send("r1");
+    worker.send("r2");
+    worker.start();
+    EXPECT_EQ(worker.expect_result("r1").status, ResultStatus::success);
+    EXPECT_EQ(worker.expect_result("r2").status, ResultStatus::success);
+    EXPECT_EQ(worker.wait(), 0);
+    EXPECT_EQ(worker.results("r1") + worker.results("r2"), 2u);
+    EXPECT_EQ(worker.lifecycle().back().event, LifecycleKind::stopped);
+    EXPECT_TRUE(std::filesystem::exists(worker.path("state/result-r2.published"))) << "so nobody sends it again";
+}
+
+TEST_P(Worker, AWorkerOfOneTaskStaysForThePersonThatItsAgentWaitsFor) {
+    TestWorker worker(
+        GetParam(),
+        std::string("if [ ! -e asked ]; then touch asked; echo '<result>{\"status\":\"failure\",\"summary\":"
+                    "\"which?\",\"data\":{\"blocked\":true}}</result>'; exit; fi; ") +
+            kSuccess);
+    worker.config.one_task = true;
+    worker.start();
+    worker.send("r1");
+    EXPECT_EQ(worker.expect_result("r1").status, ResultStatus::failed);
+    worker.send("r2", "this one");
+    EXPECT_EQ(worker.expect_result("r2").status, ResultStatus::success);
+    EXPECT_EQ(worker.wait(), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Forms, Worker, ::testing::Values(Form::sandbox, Form::docker),
                          [](const auto& of) { return of.param == Form::sandbox ? "sandbox" : "docker"; });
 

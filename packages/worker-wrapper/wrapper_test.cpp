@@ -201,6 +201,23 @@ TEST(Outcome, TableOfReasons) {
              f.summary.provider_trouble = "answered 500";
          },
          S::error, R::provider_error, "500"},
+        {"asked again in vain",
+         [](RunFacts& f) {
+             f.asked_again = true;
+             f.verdict.reset();
+             f.end = {1, {}};
+             f.needs_final_record = true;
+             f.summary.final_record = FinalRecord{false, R::provider_error, "529"};
+         },
+         S::error, R::no_verdict, "asking for it failed: 529"},
+        {"asked again, killed",
+         [](RunFacts& f) {
+             f.asked_again = true;
+             f.verdict.reset();
+             f.end = {{}, 9};
+         },
+         S::error, R::killed, "signal 9"},
+        {"asked again, answered", [](RunFacts& f) { f.asked_again = true; }, S::success, {}, ""},
         {"answer needs no verdict",
          [](RunFacts& f) {
              f.needs_verdict = false;
@@ -231,10 +248,17 @@ TEST(RunLifecycle, RandomOrders) {
         RunLifecycle run;
         bool killing = false, gone = false, collecting = false, terminating = false;
         int finished = 0;
+        int asked = 0;
         auto feed = [&](RunEvent event) {
             for (RunAction action : run.on(event)) {
                 if (action == RunAction::kill_tree) killing = true;
                 if (action == RunAction::terminate) terminating = true;
+                if (action == RunAction::ask_again) {
+                    EXPECT_TRUE(gone && !collecting) << seed;
+                    EXPECT_EQ(run.cut(), Cut::none) << seed;
+                    killing = gone = terminating = false;  // another tree
+                    ++asked;
+                }
                 if (action == RunAction::collect) {
                     EXPECT_TRUE(gone) << seed;
                     collecting = true;
@@ -249,20 +273,43 @@ TEST(RunLifecycle, RandomOrders) {
             feed(all[random() % all.size()]);
             if (killing && !gone && random() % 3 == 0) {
                 gone = true;
+                if (random() % 2) feed(owes_verdict);
                 feed(tree_gone);
             }
             if (collecting && random() % 3 == 0) feed(collected);
         }
-        if (terminating) feed(grace_over);
-        feed(agent_ended);
-        if (killing && !gone) {
-            gone = true;
-            feed(tree_gone);
+        // To its end; where that is another start, to the end of that one.
+        for (int end = 0; end < 2; ++end) {
+            if (terminating) feed(grace_over);
+            feed(agent_ended);
+            if (killing && !gone) {
+                gone = true;
+                feed(tree_gone);
+            }
+            feed(streams_closed);
+            feed(collected);
         }
-        feed(streams_closed);
-        feed(collected);
         EXPECT_EQ(finished, 1) << seed;
+        EXPECT_LE(asked, 1) << seed;
     }
+}
+
+TEST(RunLifecycle, AnAgentThatOwesItsVerdictIsAskedOnceAndOnlyWhenNobodyWantsAnEnd) {
+    using enum RunEvent;
+    RunLifecycle run;
+    for (RunEvent event : {started, agent_ended, owes_verdict, streams_closed}) run.on(event);
+    EXPECT_THAT(run.on(tree_gone), ElementsAre(RunAction::ask_again));
+    EXPECT_EQ(run.state(), RunLifecycle::State::starting);
+    for (RunEvent event : {started, agent_ended, owes_verdict, streams_closed}) run.on(event);
+    EXPECT_THAT(run.on(tree_gone), ElementsAre(RunAction::collect)) << "once";
+
+    RunLifecycle stopped;
+    for (RunEvent event : {started, agent_ended, stop_requested, owes_verdict, streams_closed}) stopped.on(event);
+    EXPECT_THAT(stopped.on(tree_gone), ElementsAre(RunAction::collect));
+
+    RunLifecycle late;
+    for (RunEvent event : {started, timed_out, agent_ended, owes_verdict, streams_closed}) late.on(event);
+    EXPECT_THAT(late.on(tree_gone), ElementsAre(RunAction::collect));
 }
 
 TEST(RunLifecycle, TheFirstCutCounts) {

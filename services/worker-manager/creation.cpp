@@ -135,6 +135,7 @@ Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command) {
             co_return co_await refuse(fmt::format("worker {} has ended: {}", command.config.name, existing->row.error));
         // An ended worker makes room for another one of its name.
         auto held = co_await existing->turn.take();
+        existing->resumed = command.workspace && command.workspace->resume.value_or(false);
         auto gone = co_await dismantle(existing);
         if (!gone) co_return std::unexpected(gone.error());
     }
@@ -291,7 +292,14 @@ Task<Result<void>> Manager::make_body(WorkerPtr worker) {
 
 Task<Result<void>> Manager::make_directories(WorkerPtr worker, AgentIdentity agent) {
     const auto place = directories(worker->row.worker_id);
-    // Of an earlier attempt that nobody undid.
+    const bool resumes = worker->command.workspace && worker->command.workspace->resume.value_or(false);
+    // What this name left is either taken or of no use; what is in the way is of an attempt that nobody undid.
+    Result<void> settled;
+    if (resumes)
+        settled = co_await put_workspace_aside(worker);
+    else
+        settled = co_await forget_workspace(worker->row.worker_id);
+    if (!settled) co_return settled;
     auto cleared = co_await remove_tree(place.root);
     if (!cleared) co_return cleared;
     // bubblewrap, started as the agent's uid, must pass.
@@ -310,7 +318,10 @@ Task<Result<void>> Manager::make_directories(WorkerPtr worker, AgentIdentity age
 Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent) {
     const auto directory = directories(worker->row.worker_id).workspace();
     const auto& spec = worker->command.workspace;
-    if (spec) {
+    if (spec && spec->resume.value_or(false)) {
+        auto taken = co_await take_workspace_again(worker);
+        if (!taken) co_return taken;
+    } else if (spec) {
         auto repository = local_repository(options_.state_directory / "repositories", spec->repo_url);
         if (!repository) co_return std::unexpected(repository.error());
         auto base = co_await clone_workspace({*repository, spec->base_ref, spec->branch, directory});
@@ -419,6 +430,7 @@ BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
     wrapper.allowed_commands = config.allowed_commands;
     wrapper.env_vars = config.env_vars;
     wrapper.pool = reads_pool(worker.command);
+    wrapper.one_task = config.worker_type == contracts::WorkerType::developer && !wrapper.pool;
     wrapper.command = config.command.value_or(std::vector<std::string>{});
     wrapper.bundle_limit = options_.collect.bundle_bytes;
     wrapper.record_limit = static_cast<std::int64_t>(options_.people.evidence.record_bytes);

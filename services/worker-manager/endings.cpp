@@ -60,17 +60,23 @@ Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
     row.ended = true;
     row.exit_code = ended.exit_code;
     row.out_of_memory = ended.out_of_memory;
-    row.state = after(row.state, LifeEvent::body_ended, false);
+    const auto state = directories(row.worker_id).state();
+    // By itself, after its task: the wrapper's word for it may still be on its way.
+    const bool done = ended.exit_code == 0 && !ended.out_of_memory && has_result(state);
+    row.state = after(row.state, done ? LifeEvent::wrapper_stopped : LifeEvent::body_ended, false);
     const auto limits = limits_of(worker->command.config).value_or(options_.limits);
-    row.error = judge_ending(row.exit_code, row.out_of_memory, limits.memory_bytes).error;
+    row.error = done ? "" : judge_ending(row.exit_code, row.out_of_memory, limits.memory_bytes).error;
     // Whoever waits for an answer hears it first; the row says at the same instant that it was said.
-    auto items = co_await answer_pending(worker, true);
+    auto items = co_await answer_pending(worker, done ? Republish::unsent : Republish::all);
     items.push_back(status_item(*worker));
     auto saved = co_await save(worker, std::move(items));
     if (!saved)
         log::error("the end of a worker was not recorded",
                    {{"worker_id", row.worker_id}, {"error", saved.error().message}});
-    log::warning("worker ended", {{"worker_id", row.worker_id}, {"error", row.error}});
+    if (done)
+        log::info("worker ended after its task", {{"worker_id", row.worker_id}});
+    else
+        log::warning("worker ended", {{"worker_id", row.worker_id}, {"error", row.error}});
     row.gateway = gateway_counts(*worker);
     if (worker->gateway) co_await worker->gateway->close();
     worker->gateway.reset();
@@ -78,7 +84,7 @@ Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
     pump();
 }
 
-Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker, bool with_last_result) {
+Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker, Republish republish) {
     std::vector<storage::OutboxItem> items;
     if (serves_person(*worker)) co_return co_await answer_person(worker);
     auto& row = worker->row;
@@ -86,6 +92,7 @@ Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker,
     const auto limits = limits_of(worker->command.config).value_or(options_.limits);
     std::set<std::string> republished;
     const auto answer = [&](const Asked& asked) {
+        if (republish == Republish::unsent && was_published(state, asked.request_id)) return;
         if (auto result = read_result(state, asked.request_id)) {
             if (republished.insert(asked.request_id).second) items.push_back(result_item(*result));
         } else {
@@ -105,9 +112,10 @@ Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker,
         log::warning("input of an ended worker", {{"worker_id", row.worker_id}, {"error", reply.error().message}});
     }
     // Redis may have lost the entry, and with it the result that answered it.
-    if (with_last_result)
+    if (republish != Republish::asked)
         if (auto last = last_result(state); last && republished.insert(last->output.request_id).second)
-            items.push_back(result_item(*last));
+            if (republish == Republish::all || !was_published(state, last->output.request_id))
+                items.push_back(result_item(*last));
     co_return items;
 }
 

@@ -178,7 +178,7 @@ Task<void> Manager::answer_ended_workers() {
         if (!worker->row.ended || worker->deleting() || worker->deleted()) continue;
         auto held = co_await worker->turn.take();
         if (worker->deleting() || worker->deleted()) continue;
-        auto items = co_await answer_pending(worker, false);
+        auto items = co_await answer_pending(worker, Republish::asked);
         if (items.empty()) continue;
         auto saved = co_await save(worker, std::move(items));
         if (!saved) log::error("answers for an ended worker", {{"worker_id", id}, {"error", saved.error().message}});

@@ -1,6 +1,6 @@
 // The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, admitting.cpp, removal.cpp,
-// sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp and adoption.cpp; images are in images.cpp, what
-// people see of it in people.cpp.
+// keeping.cpp, sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp and adoption.cpp; images are in
+// images.cpp, what people see of it in people.cpp.
 #pragma once
 #include <boost/asio/cancellation_signal.hpp>
 #include <map>
@@ -52,6 +52,7 @@ struct Worker {
     std::vector<contracts::CreateWorkerCommand> also_asked;  // the same worker again, while it is being made
     std::unique_ptr<Gateway> gateway;
     bool adopted = false;  // made by a former manager
+    bool resumed = false;  // the next of its name goes on in its workspace
     WorkerSession session;
     // Of a Product Owner's worker.
     Timestamp active_at = system_now();  // the last sign of use
@@ -63,6 +64,10 @@ struct Worker {
     asio::cancellation_signal interrupt;  // of the creation's step that is under way
 };
 using WorkerPtr = std::shared_ptr<Worker>;
+
+// Which results of an ended worker go out again: those of requests that were asked (again), that the wrapper did not
+// get out, or all that may have been lost.
+enum class Republish { asked, unsent, all };
 
 class Manager {
   public:
@@ -160,6 +165,14 @@ class Manager {
     Task<bool> revive(WorkerPtr worker);
     Task<std::vector<storage::OutboxItem>> answer_person(WorkerPtr worker);
 
+    // keeping.cpp
+    std::filesystem::path kept_directory(const std::string& worker_id) const;
+    bool keeps_workspace(const Worker& worker) const;
+    Task<Result<void>> put_workspace_aside(WorkerPtr worker);
+    Task<Result<void>> take_workspace_again(WorkerPtr worker);
+    std::set<std::string> kept_sessions() const;  // of kept workspaces
+    Task<Result<void>> forget_workspace(std::string worker_id);
+
     // collection.cpp
     Task<Result<void>> on_collect(contracts::CollectWorkerCommand command);
     Task<Result<Collected>> collect_from(WorkerPtr worker, contracts::CollectWorkerCommand command);
@@ -167,7 +180,7 @@ class Manager {
     // endings.cpp
     Task<void> on_body_end(BodyEnd end);
     Task<void> end(WorkerPtr worker, BodyEnd end);
-    Task<std::vector<storage::OutboxItem>> answer_pending(WorkerPtr worker, bool with_last_result);
+    Task<std::vector<storage::OutboxItem>> answer_pending(WorkerPtr worker, Republish republish);
 
     // people.cpp
     Result<void> prepare_front();

@@ -13,6 +13,10 @@ namespace codegen::worker_manager {
 Task<Result<void>> Manager::on_delete(contracts::DeleteWorkerCommand command) {
     const auto worker = find(command.worker_id);
     if (!worker || worker->deleted()) {
+        if (!command.keep_workspace.value_or(false)) {
+            auto forgotten = co_await forget_workspace(command.worker_id);
+            if (!forgotten) co_return forgotten;
+        }
         contracts::DeleteWorkerResponse response;
         response.request_id = command.request_id;
         response.success = true;
@@ -45,6 +49,13 @@ Task<void> Manager::remove(WorkerPtr worker) {
         co_await async::sleep_for(std::chrono::seconds(2));
     }
     auto& row = worker->row;
+    // A deletion that keeps nothing may have come meanwhile.
+    if (!keeps_workspace(*worker)) {
+        auto forgotten = co_await forget_workspace(row.worker_id);
+        if (!forgotten)
+            log::error("kept workspace not removed",
+                       {{"worker_id", row.worker_id}, {"error", forgotten.error().message}});
+    }
     // A creation that was still waiting for its slot is answered too.
     auto items = row.state == WorkerState::QUEUED || row.state == WorkerState::STARTING
                      ? creation_answers(worker, fmt::format("worker {} was deleted before it was made", row.worker_id))
@@ -89,6 +100,12 @@ Task<Result<void>> Manager::dismantle(WorkerPtr worker) {
     co_await keep_evidence(worker);
     auto aside = co_await put_session_aside(worker);
     if (!aside) co_return std::unexpected(in_context(aside.error(), "session"));
+    Result<void> settled;
+    if (keeps_workspace(*worker))
+        settled = co_await put_workspace_aside(worker);
+    else
+        settled = co_await forget_workspace(row.worker_id);
+    if (!settled) co_return settled;
     auto cleared = co_await remove_tree(directories(row.worker_id).root);
     if (!cleared) co_return cleared;
     admission_.leave(row.worker_id);

@@ -29,6 +29,13 @@ Result<contracts::ResultFile> read_result(const fs::path& state, const std::stri
     return std::move(*parsed);
 }
 
+bool was_published(const fs::path& state, const std::string& request_id) {
+    std::error_code ec;
+    return is_file_safe(request_id) && fs::exists(state / fmt::format("{}{}.published", kPrefix, request_id), ec);
+}
+
+bool has_result(const fs::path& state) { return last_result(state).has_value(); }
+
 Result<contracts::ResultFile> last_result(const fs::path& state) {
     std::string newest;
     timespec when{};

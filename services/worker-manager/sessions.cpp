@@ -145,16 +145,18 @@ Task<Result<void>> Manager::put_session_aside(WorkerPtr worker) {
         if (!renamed) co_return renamed;
         row.session_id = *own;
     }
+    worker->session.session_id = row.session_id;
     row.worker_id.clear();
     row.used_at = system_now();
     co_return co_await sessions_.save(std::move(row));
 }
 
-// A worker that is there holds its conversation, however long nothing is said in it.
+// A worker that is there holds its conversation, however long nothing is said in it; so does a kept workspace.
 Task<void> Manager::forget_old_sessions() {
+    const auto spared = kept_sessions();
     for (const auto& row : sessions_.unused_since(system_now() - options_.session_ttl)) {
         const auto holder = find(row.worker_id);
-        if (holder && !holder->deleted()) continue;
+        if ((holder && !holder->deleted()) || spared.contains(row.session_id)) continue;
         auto gone = co_await sessions_.forget(row.session_id);
         if (gone)
             log::info("conversation forgotten", {{"session_id", row.session_id}});

@@ -20,6 +20,9 @@ bool overdue(const Run& run, const DeadlinePassed& event, const Context& context
     return event.request_id == run.request_id && run.deadline && *run.deadline <= context.now;
 }
 
+// Also while the body of a blocked agent is being given back.
+bool waits_for_person(const Run& run) { return run.data.question.has_value() && !run.data.outcome; }
+
 void begin(Mover& mover) {
     mover.run.data.started_at = mover.context.now;
     mover.patch_task({{"status", "running"}, {"started_at", format_timestamp(mover.context.now)}});
@@ -45,11 +48,16 @@ bool move(Mover& mover, const Event& event) {
         if (!run.resend_at) return false;
         run.resend_at = mover.context.now + mover.context.timings.resend;
         node.request(mover);
+    } else if (const auto* asker = std::get_if<AskerKnown>(&event)) {
+        if (run.data.callback_stream) return false;
+        run.data.callback_stream = asker->callback_stream;
+        run.data.trigger_request_id = asker->request_id;
+        if (run.data.outcome_published) answer_asker(mover);
     } else if (std::holds_alternative<CancelAsked>(event)) {
         if (run.data.outcome) return false;
         mover.end({Ending::cancelled, Reason::cancelled, "cancelled on request"});
     } else if (std::holds_alternative<ResumeAsked>(event)) {
-        if (run.node == Node::blocked) {
+        if (waits_for_person(run)) {
             node.answer(mover, event);
         } else {
             mover.progress(contracts::ProgressType::progress, json::name_of(run.node),
@@ -60,17 +68,30 @@ bool move(Mover& mover, const Event& event) {
     return true;
 }
 
-// A create that was answered after its run had ended: nobody else would remove that worker.
-void remove_latecomer(Mover& mover, const Event& event) {
-    const auto* created = std::get_if<WorkerCreated>(&event);
-    if (!created || !is_terminal(mover.run) || !created->response.success) return;
-    if (created->response.worker_id != mover.run.data.worker_id) return;
-    contracts::DeleteWorkerCommand command;
-    command.request_id = mover.context.new_id();
-    command.correlation_id = mover.run.data.correlation_id;
-    command.timestamp = mover.context.now;
-    command.worker_id = mover.run.data.worker_id;
-    mover.command(json::write(command));
+// By the names that create_worker.cpp and create_tester.cpp give.
+bool is_worker_of(const Run& run, std::string_view worker) {
+    const auto task = run.task_id.substr(0, 8);
+    return worker.starts_with("dev-" + task + "-") || worker.starts_with("test-" + task + "-");
+}
+
+// A worker that was made after its run had ended, or had gone on without it: nobody else would ever remove it.
+void remove_latecomer(Mover& mover, const WorkerCreated& created) {
+    const auto& data = mover.run.data;
+    const auto& worker = created.response.worker_id;
+    if (!created.response.success || !worker || !is_worker_of(mover.run, *worker)) return;
+    const bool wanted =
+        (*worker == data.worker_id && data.worker_exists) || (*worker == data.tests.tester && data.tests.tester_exists);
+    if (is_terminal(mover.run) || !wanted) mover.delete_worker(mover.context.new_id(), *worker);
+}
+
+// Its queue entry came after the end: the row stays as it is.
+void answer_latecomer(Mover& mover, const AskerKnown& asker) {
+    if (!is_terminal(mover.run) || mover.run.data.callback_stream) return;
+    Run asked = mover.run;
+    asked.data.callback_stream = asker.callback_stream;
+    asked.data.trigger_request_id = asker.request_id;
+    Mover other(asked, mover.effects, mover.context);
+    answer_asker(other);
 }
 
 }  // namespace
@@ -79,7 +100,9 @@ Step step(Run run, const Event& event, const Context& context) {
     Step out{std::move(run), {}, true};
     Mover mover(out.run, out.effects, context);
     out.accepted = move(mover, event);
-    if (!out.accepted) remove_latecomer(mover, event);
+    if (out.accepted) return out;
+    if (const auto* created = std::get_if<WorkerCreated>(&event)) remove_latecomer(mover, *created);
+    if (const auto* asker = std::get_if<AskerKnown>(&event)) answer_latecomer(mover, *asker);
     return out;
 }
 

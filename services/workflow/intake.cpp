@@ -30,6 +30,8 @@ Result<Event> response_event(const Run& run, const std::string& text) {
             if (!response) return std::unexpected(response.error());
             return WorkCollected{std::move(*response)};
         }
+        case Node::park:
+        case Node::remove_tester:
         case Node::remove_worker: {
             auto response = read_as<contracts::DeleteWorkerResponse>(text);
             if (!response) return std::unexpected(response.error());
@@ -48,18 +50,27 @@ Result<Event> response_event(const Run& run, const std::string& text) {
 Task<Result<contracts::TaskRecord>> Intake::task_of(std::string task_id, std::int64_t user_id) {
     auto task = co_await api_.get<contracts::TaskRecord>("/api/tasks/" + task_id);
     if (!task) co_return std::unexpected(in_context(task.error(), "task " + task_id));
-    if (task->user_id && *task->user_id != user_id)
-        co_return fail(
-            ErrorCategory::permanent, "forbidden",
-            fmt::format("user_id: task {} belongs to user {}, not to user {}", task_id, *task->user_id, user_id),
-            "user_id");
+    auto allowed = co_await may_command(task_id, task->user_id.value_or(0), user_id);
+    if (!allowed) co_return std::unexpected(allowed.error());
     co_return std::move(*task);
 }
 
-Task<Result<void>> Intake::engineering(contracts::EngineeringMessage message, redis::Delivery) {
+// A task is its owner's and the admins'.
+Task<Result<void>> Intake::may_command(std::string task_id, std::int64_t owner, std::int64_t user_id) {
+    if (owner == 0 || owner == user_id) co_return Result<void>();
+    auto user = co_await api_.get<contracts::User>(fmt::format("/api/users/{}", user_id));
+    if (user && user->is_admin) co_return Result<void>();
+    if (!user && user.error().code != "not_found")
+        co_return std::unexpected(in_context(user.error(), fmt::format("user {}", user_id)));
+    co_return fail(ErrorCategory::permanent, "forbidden",
+                   fmt::format("user_id: task {} belongs to user {}, not to user {}", task_id, owner, user_id),
+                   "user_id");
+}
+
+Task<Result<void>> Intake::engineering(contracts::EngineeringMessage message, redis::Delivery delivery) {
     auto existing = co_await store_.by_task(message.task_id);
     if (!existing) co_return std::unexpected(existing.error());
-    if (*existing) co_return Result<void>();  // a repeat
+    if (*existing) co_return co_await repeated(std::move(message), std::move(delivery), **existing);
     auto task = co_await task_of(message.task_id, message.user_id);
     if (!task) co_return std::unexpected(task.error());
     if (task->type != contracts::TaskType::engineering)
@@ -69,8 +80,29 @@ Task<Result<void>> Intake::engineering(contracts::EngineeringMessage message, re
         co_return wrong("project_id", fmt::format("task {} belongs to project {}, not to project {}", task->id,
                                                   task->project_id.value_or("(none)"), message.project_id));
     if (contracts::is_final(task->status)) co_return Result<void>();
-    co_return co_await runner_.start(std::move(*task), message.request_id, message.correlation_id,
-                                     message.callback_stream, Begin{});
+    auto started = co_await runner_.start(std::move(*task), message.request_id, message.correlation_id,
+                                          message.callback_stream, Begin{});
+    if (!started) co_return std::unexpected(started.error());
+    if (*started) co_return Result<void>();
+    existing = co_await store_.by_task(message.task_id);  // somebody was faster: the sweeper, or a cancel
+    if (!existing) co_return std::unexpected(existing.error());
+    if (!*existing) co_return Result<void>();
+    co_return co_await repeated(std::move(message), std::move(delivery), **existing);
+}
+
+// The run began without this message (sweeper, cancel), or the message came twice. Who asked hears the result, once.
+Task<Result<void>> Intake::repeated(contracts::EngineeringMessage message, redis::Delivery delivery, Run run) {
+    if (!message.callback_stream || run.data.callback_stream) co_return Result<void>();
+    if (run.data.user_id != 0 && run.data.user_id != message.user_id)
+        co_return wrong("user_id", fmt::format("task {} belongs to user {}, not to user {}", run.task_id,
+                                               run.data.user_id, message.user_id));
+    auto told = co_await store_.has_seen(delivery.entry.stream, run.task_id);
+    if (!told) co_return std::unexpected(told.error());
+    if (*told) co_return Result<void>();
+    auto asked = co_await runner_.ask(seen_of(delivery, message.request_id), run.task_id,
+                                      AskerKnown{message.request_id, *message.callback_stream});
+    if (!asked) co_return std::unexpected(asked.error());
+    co_return Result<void>();
 }
 
 Task<Result<void>> Intake::worker_response(redis::Delivery delivery) {
@@ -98,28 +130,45 @@ Task<Result<void>> Intake::command(contracts::WorkflowCommand command, redis::De
     if (resume && command.guidance.value_or("").empty())
         co_return wrong("guidance", "required for resume: what to tell the agent");
     Event event = resume ? Event(ResumeAsked{*command.guidance}) : Event(CancelAsked{});
-    Seen seen = seen_of(delivery, command.request_id);
-    auto asked = co_await runner_.ask(seen, command.task_id, command.user_id, std::move(event));
-    if (!asked) co_return std::unexpected(asked.error());
-    if (*asked) co_return Result<void>();
-    co_return co_await without_run(std::move(command), std::move(seen));
+    const Seen seen = seen_of(delivery, command.request_id);
+    // A run may begin between our looks.
+    for (int look = 0; look < 2; ++look) {
+        auto run = co_await store_.by_task(command.task_id);
+        if (!run) co_return std::unexpected(run.error());
+        if (*run) {
+            auto allowed = co_await may_command(command.task_id, (*run)->data.user_id, command.user_id);
+            if (!allowed) co_return std::unexpected(allowed.error());
+            auto asked = co_await runner_.ask(seen, command.task_id, event);
+            if (!asked) co_return std::unexpected(asked.error());
+            if (*asked) co_return Result<void>();
+        }
+        auto handled = co_await without_run(command, seen);
+        if (!handled) co_return std::unexpected(handled.error());
+        if (*handled) co_return Result<void>();
+    }
+    co_return fail(ErrorCategory::transient, "busy",
+                   fmt::format("task {}: its run is just beginning", command.task_id));
 }
 
-Task<Result<void>> Intake::without_run(contracts::WorkflowCommand command, Seen seen) {
+Task<Result<bool>> Intake::without_run(contracts::WorkflowCommand command, Seen seen) {
     auto task = co_await task_of(command.task_id, command.user_id);
     if (!task) co_return std::unexpected(task.error());
-    if (contracts::is_final(task->status) || task->type != contracts::TaskType::engineering)
-        co_return co_await store_.record(std::move(seen), false, {}, {}, clock_());
-    if (command.command == contracts::WorkflowCommandKind::cancel)
-        co_return co_await runner_.start(std::move(*task), command.request_id, command.correlation_id, {},
-                                         CancelAsked{});
-    contracts::ProgressEvent note;
-    note.type = contracts::ProgressType::progress;
-    note.request_id = command.request_id;
-    note.task_id = task->id;
-    note.message = "resume is refused: the task does not wait for a person";
-    std::vector<Effect> effects{Publish{contracts::streams::task_progress(task->id), json::write(note)}};
-    co_return co_await store_.record(std::move(seen), false, task->id, std::move(effects), clock_());
+    std::vector<Effect> effects;
+    if (!contracts::is_final(task->status) && task->type == contracts::TaskType::engineering) {
+        if (command.command == contracts::WorkflowCommandKind::cancel)
+            co_return co_await runner_.start(std::move(*task), command.request_id, command.correlation_id, {},
+                                             CancelAsked{});
+        contracts::ProgressEvent note;
+        note.type = contracts::ProgressType::progress;
+        note.request_id = command.request_id;
+        note.task_id = task->id;
+        note.message = "resume is refused: the task does not wait for a person";
+        effects.push_back(Publish{contracts::streams::task_progress(task->id), json::write(note)});
+    }
+    const auto id = task->id;
+    auto recorded = co_await store_.record(std::move(seen), false, id, std::move(effects), clock_());
+    if (!recorded) co_return std::unexpected(recorded.error());
+    co_return true;
 }
 
 }  // namespace codegen::workflow

@@ -17,7 +17,10 @@ class Intake {
 
   private:
     Task<Result<contracts::TaskRecord>> task_of(std::string task_id, std::int64_t user_id);
-    Task<Result<void>> without_run(contracts::WorkflowCommand command, Seen seen);
+    Task<Result<void>> may_command(std::string task_id, std::int64_t owner, std::int64_t user_id);
+    Task<Result<void>> repeated(contracts::EngineeringMessage message, redis::Delivery delivery, Run run);
+    // False: a run began meanwhile.
+    Task<Result<bool>> without_run(contracts::WorkflowCommand command, Seen seen);
     RunStore& store_;
     clients::ApiClient& api_;
     Runner& runner_;

@@ -20,7 +20,12 @@ You work alone, without anybody to ask, on branch `{0}` of the repository in the
   summary.
 )",
                        branch_of(run),
-                       run.data.project_name ? fmt::format(" (project {})", *run.data.project_name) : "");
+                       run.data.project_name ? fmt::format(" (project {})", *run.data.project_name) : "") +
+           (run.data.tests.command
+                ? fmt::format("- The project's own tests must pass on your commit. They are run there, in a clean "
+                              "worker, with:\n\n      {}\n",
+                              *run.data.tests.command)
+                : "");
 }
 
 }  // namespace codegen::workflow

@@ -67,4 +67,21 @@ Task<Result<std::filesystem::path>> make_repository(std::filesystem::path direct
     co_return path;
 }
 
+std::size_t remove_half_made(const std::filesystem::path& directory, std::chrono::minutes older_than) {
+    std::size_t removed = 0;
+    std::error_code ignored;
+    const auto now = std::filesystem::file_time_type::clock::now();
+    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+        // ".<project's id>.<random>", as make_repository() names them; nothing else of that kind is ours.
+        const auto name = entry.path().filename().string();
+        const auto dot = name.rfind('.');
+        if (name.empty() || name.front() != '.' || dot == 0 || !is_uuid(name.substr(1, dot - 1))) continue;
+        const auto changed = entry.last_write_time(ignored);
+        if (now - changed < older_than) continue;
+        std::filesystem::remove_all(entry.path(), ignored);
+        ++removed;
+    }
+    return removed;
+}
+
 }  // namespace codegen::workflow

@@ -1,5 +1,6 @@
 // The project's code base while no scaffolder makes one: a local bare repository with one initial commit on main.
 #pragma once
+#include <chrono>
 #include <filesystem>
 #include <string>
 
@@ -13,5 +14,8 @@ namespace codegen::workflow {
 // last line), permanent "io".
 Task<Result<std::filesystem::path>> make_repository(std::filesystem::path directory, std::string project_id,
                                                     std::string project_name);
+
+// Removes the temporary ones that a killed process left, once they are older than any making takes. How many.
+std::size_t remove_half_made(const std::filesystem::path& directory, std::chrono::minutes older_than);
 
 }  // namespace codegen::workflow

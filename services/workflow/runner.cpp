@@ -17,6 +17,19 @@ std::unexpected<Error> too_busy(const std::string& task_id) {
                 fmt::format("run of task {}: changed by others all the time", task_id));
 }
 
+// What the project runs on every commit; blank means none.
+Result<std::optional<std::string>> test_command(const contracts::Project& project) {
+    const auto* command = project.config.if_contains("test_command");
+    if (!command || command->is_null()) return std::nullopt;
+    if (!command->is_string())
+        return fail(ErrorCategory::permanent, "invalid",
+                    fmt::format("config.test_command of project {} is {}: expected the command as text", project.id,
+                                boost::json::serialize(*command)),
+                    "config.test_command");
+    const std::string_view text = command->get_string();
+    return text.find_first_not_of(" \t\r\n") == text.npos ? std::nullopt : std::optional(std::string(text));
+}
+
 Task<bool> cancelled() {
     const auto state = co_await asio::this_coro::cancellation_state;
     co_return state.cancelled() != asio::cancellation_type::none;
@@ -27,9 +40,9 @@ Task<bool> cancelled() {
 Runner::Runner(RunStore& store, clients::ApiClient& api, async::Scope& scope, RunnerOptions options)
     : store_(store), api_(api), scope_(scope), options_(std::move(options)) {}
 
-Context Runner::context() const { return {options_.clock(), new_uuid, options_.timings}; }
+Context Runner::context() const { return {options_.clock(), new_uuid, options_.timings, options_.policy}; }
 
-Task<Result<void>> Runner::start(contracts::TaskRecord task, std::string trigger_request_id, std::string correlation_id,
+Task<Result<bool>> Runner::start(contracts::TaskRecord task, std::string trigger_request_id, std::string correlation_id,
                                  std::optional<std::string> callback_stream, Event first) {
     Run run;
     run.task_id = task.id;
@@ -49,7 +62,7 @@ Task<Result<void>> Runner::start(contracts::TaskRecord task, std::string trigger
         log::info("run started", {{"task_id", task.id}, {"correlation_id", begun.run.data.correlation_id}});
         carry_out(begun);
     }
-    co_return Result<void>();
+    co_return *inserted;
 }
 
 Task<Result<void>> Runner::answer(Seen seen, MakeEvent make) {
@@ -74,16 +87,12 @@ Task<Result<void>> Runner::answer(Seen seen, MakeEvent make) {
     co_return too_busy(seen.task_id.value_or(""));
 }
 
-Task<Result<bool>> Runner::ask(Seen seen, std::string task_id, std::int64_t user_id, Event event) {
+Task<Result<bool>> Runner::ask(Seen seen, std::string task_id, Event event) {
+    seen.task_id = task_id;
     for (int attempt = 0; attempt < kSaveAttempts; ++attempt) {
         auto found = co_await store_.by_task(task_id);
         if (!found) co_return std::unexpected(found.error());
         if (!*found) co_return false;
-        const auto owner = (*found)->data.user_id;
-        if (owner != 0 && owner != user_id)
-            co_return fail(ErrorCategory::permanent, "forbidden",
-                           fmt::format("task {} belongs to user {}, not to user {}", task_id, owner, user_id),
-                           "user_id");
         Step next = step(**found, event, context());
         if (!next.accepted) {
             auto noted = co_await store_.record(std::move(seen), false, task_id, next.effects, options_.clock());
@@ -158,9 +167,11 @@ Task<void> Runner::prepare(std::string task_id, std::string project_id, std::str
 Task<Result<RepositoryReady>> Runner::try_prepare(std::string project_id, std::string fence) {
     auto project = co_await api_.get<contracts::Project>("/api/projects/" + project_id);
     if (!project) co_return std::unexpected(in_context(project.error(), "project " + project_id));
+    auto tests = test_command(*project);
+    if (!tests) co_return std::unexpected(tests.error());
     const auto ours = std::filesystem::absolute(options_.repositories / (project_id + ".git")).string();
     if (project->repository_url && *project->repository_url != ours)
-        co_return RepositoryReady{fence, project->name, *project->repository_url};
+        co_return RepositoryReady{fence, project->name, *project->repository_url, std::move(*tests)};
     auto made = co_await make_repository(options_.repositories, project_id, project->name);
     if (!made) co_return std::unexpected(made.error());
     if (!project->repository_url) {
@@ -169,7 +180,7 @@ Task<Result<RepositoryReady>> Runner::try_prepare(std::string project_id, std::s
                                boost::json::serialize(boost::json::object{{"repository_url", made->string()}}));
         if (!patched) co_return std::unexpected(in_context(patched.error(), "project " + project_id));
     }
-    co_return RepositoryReady{fence, project->name, made->string()};
+    co_return RepositoryReady{fence, project->name, made->string(), std::move(*tests)};
 }
 
 Task<Result<void>> Runner::internal_answer(std::string fence, Event event) {

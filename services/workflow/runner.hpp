@@ -16,6 +16,7 @@ struct RunnerOptions {
     std::string instance;                // lease owner
     Timings timings;
     Clock clock = system_now;
+    Policy policy{};
 };
 
 // Use on one thread. `store`, `api` and `scope` outlive it; the scope is stopped before the runner dies.
@@ -26,13 +27,13 @@ class Runner {
     // Makes the event once the run it belongs to is known (how to read an answer depends on the run's node).
     using MakeEvent = std::function<Result<Event>(const Run&)>;
 
-    // A run for this task unless it has one. `first` is Begin, or CancelAsked for one that ends before it began.
-    Task<Result<void>> start(contracts::TaskRecord task, std::string trigger_request_id, std::string correlation_id,
+    // A run for this task; false: it has one. `first` is Begin, or CancelAsked for one that ends before it began.
+    Task<Result<bool>> start(contracts::TaskRecord task, std::string trigger_request_id, std::string correlation_id,
                              std::optional<std::string> callback_stream, Event first);
     // An answer: moves the run that waits for `seen.request_id`; without one the message is recorded as stale.
     Task<Result<void>> answer(Seen seen, MakeEvent make);
-    // A wish about the run of one task (cancel, resume). False: the task has no run.
-    Task<Result<bool>> ask(Seen seen, std::string task_id, std::int64_t user_id, Event event);
+    // A wish about the run of one task (cancel, resume) from somebody who may. False: the task has no run.
+    Task<Result<bool>> ask(Seen seen, std::string task_id, Event event);
     // A deadline or a resend of a run that was read earlier.
     Task<Result<void>> remind(Run run, Event event);
 

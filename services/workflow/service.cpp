@@ -24,7 +24,8 @@ struct Service::Impl {
           delivery(redis, api),
           outbox(database, "workflow", [this](storage::OutboxItem item) { return delivery.deliver(std::move(item)); }),
           store(database, outbox),
-          runner(store, api, scope, {options.repositories, options.instance, options.timings, options.sweeper.clock}),
+          runner(store, api, scope,
+                 {options.repositories, options.instance, options.timings, options.sweeper.clock, options.policy}),
           intake(store, api, runner, options.sweeper.clock),
           sweeper(store, api, runner, options.sweeper),
           data_loss(
@@ -112,6 +113,10 @@ Task<Result<void>> Service::run() {
     self->scope.spawn("workflow outbox", self->outbox.run());
     self->scope.spawn("workflow sweeper", self->sweeper.run());
     self->scope.spawn("workflow data loss", self->data_loss.run());
+    std::vector<std::string> owned;
+    for (auto& consumed : consumed_streams()) owned.push_back(std::move(consumed.stream));
+    self->scope.spawn("workflow upkeep",
+                      keep_up(&self->redis, std::move(owned), self->options.repositories, self->options.upkeep));
     for (auto& consumer : self->consumers)
         self->scope.spawn("workflow consumer", Impl::consume(self.get(), consumer.get()));
 

@@ -7,6 +7,7 @@
 
 #include "services/workflow/engine.hpp"
 #include "services/workflow/sweeper.hpp"
+#include "services/workflow/upkeep.hpp"
 #include "shared/clients/api/api_client.hpp"
 #include "shared/redis/consumer.hpp"
 #include "shared/storage/database.hpp"
@@ -18,7 +19,9 @@ struct ServiceOptions {
     redis::Address redis;
     std::string instance;  // consumer name; the same after a restart, so that pending entries are taken over at once
     Timings timings;
+    Policy policy;
     SweeperOptions sweeper;
+    UpkeepOptions upkeep;
     std::chrono::milliseconds claim_idle{60000};         // entries of a copy that died are taken over after this
     std::chrono::milliseconds data_loss_interval{1000};  // how often Redis is asked whether it lost data
 };

@@ -113,7 +113,10 @@ struct FailureCase {
     std::string reason;
     std::string execution;
 };
-class WorkflowFailure : public WorkflowTest, public ::testing::WithParamInterface<FailureCase> {};
+class WorkflowFailure : public WorkflowTest, public ::testing::WithParamInterface<FailureCase> {
+  protected:
+    WorkflowFailure() { options_.policy.retries.clear(); }
+};
 
 TEST_P(WorkflowFailure, is_told_with_its_reason) {
     const auto& param = GetParam();
@@ -307,7 +310,11 @@ TEST_F(WorkflowTest, blocked_task_waits_for_a_person) {
             {{"verdict", {{"status", "failure"}, {"summary", "tabs or spaces?"}, {"data", {{"blocked", true}}}}}});
     EXPECT_TRUE(eventually([&] { return task(id).at("task_metadata").as_object().contains("waiting_for"); }));
     EXPECT_EQ(text(task(id), "status"), "running");
+    EXPECT_EQ(text(task(id).at("task_metadata").as_object(), "question"), "tabs or spaces?");
     send("workflow:commands", {{"command", "resume"}, {"task_id", id}, {"user_id", 1}, {"guidance", "tabs"}});
+    const auto again = accept_create();
+    EXPECT_EQ(again.at("config"), create.at("config")) << "the same worker, so that one that lives is left as it is";
+    EXPECT_EQ(again.at("workspace").at("resume"), true);
     const auto second = take_input(worker_of(create));
     EXPECT_EQ(text(second, "prompt"), "tabs");
     develop(second);
@@ -336,6 +343,7 @@ class ImpatientWorkflow : public WorkflowTest {
         options_.timings.develop_grace = 100ms;
         options_.timings.collect = 300ms;
         options_.timings.remove_worker = 300ms;
+        options_.timings.give_back = 300ms;
         options_.timings.resend = 100ms;
     }
 };

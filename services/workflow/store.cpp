@@ -104,12 +104,15 @@ std::vector<storage::Migration> RunStore::migrations() {
              "CREATE TABLE workflow_inbox (stream TEXT NOT NULL, entry_id TEXT NOT NULL, request_id TEXT NOT NULL, "
              "task_id TEXT, message TEXT NOT NULL, accepted BIGINT NOT NULL, seen_at BIGINT NOT NULL, "
              "PRIMARY KEY (stream, entry_id));"
-             "CREATE INDEX workflow_inbox_seen ON workflow_inbox (seen_at);"}};
+             "CREATE INDEX workflow_inbox_seen ON workflow_inbox (seen_at);"},
+            {3, "what a task's messages were",
+             "CREATE INDEX workflow_inbox_task ON workflow_inbox (task_id) WHERE task_id IS NOT NULL;"
+             "CREATE INDEX workflow_runs_ended ON workflow_runs (updated_at) WHERE node = 'done';"}};
 }
 
 Task<Result<std::optional<Run>>> RunStore::one(std::string condition, std::string value) {
     auto rows = co_await database_.query(
-        fmt::format("SELECT {} FROM workflow_runs WHERE {} = :value ORDER BY created_at DESC LIMIT 1", kColumns,
+        fmt::format("SELECT {} FROM workflow_runs WHERE {} :value ORDER BY created_at DESC LIMIT 1", kColumns,
                     condition),
         {{"value", std::move(value)}});
     if (!rows) co_return std::unexpected(rows.error());
@@ -119,9 +122,14 @@ Task<Result<std::optional<Run>>> RunStore::one(std::string condition, std::strin
     co_return std::optional<Run>(std::move(*run));
 }
 
-Task<Result<std::optional<Run>>> RunStore::by_task(std::string task_id) { return one("task_id", std::move(task_id)); }
-Task<Result<std::optional<Run>>> RunStore::by_request(std::string id) { return one("request_id", std::move(id)); }
-Task<Result<std::optional<Run>>> RunStore::by_worker(std::string id) { return one("worker_id", std::move(id)); }
+Task<Result<std::optional<Run>>> RunStore::by_task(std::string task_id) { return one("task_id =", std::move(task_id)); }
+Task<Result<std::optional<Run>>> RunStore::by_request(std::string id) { return one("request_id =", std::move(id)); }
+Task<Result<std::optional<Run>>> RunStore::by_worker(std::string id) {
+    const auto dash = id.find('-');
+    const auto prefix = dash == id.npos ? "" : id.substr(dash + 1, id.find('-', dash + 1) - dash - 1);
+    if (prefix.size() != 8) return one("worker_id =", std::move(id));
+    return one("task_id < :value || '~' AND task_id >", prefix);
+}
 
 Task<Result<std::vector<Run>>> RunStore::due(Timestamp now, int limit) {
     auto rows = co_await database_.query(
@@ -223,6 +231,23 @@ Task<Result<bool>> RunStore::lease(std::string task_id, std::string fence, std::
          {"now", to_micros(now)}});
     if (!done) co_return std::unexpected(done.error());
     co_return done->affected == 1;
+}
+
+Task<Result<bool>> RunStore::has_seen(std::string stream, std::string task_id) {
+    auto rows = co_await database_.query(
+        "SELECT 1 AS seen FROM workflow_inbox WHERE stream = :stream AND task_id = :task LIMIT 1",
+        {{"stream", std::move(stream)}, {"task", std::move(task_id)}});
+    if (!rows) co_return std::unexpected(rows.error());
+    co_return !rows->rows.empty();
+}
+
+Task<Result<std::int64_t>> RunStore::prune_runs(Timestamp before, int limit) {
+    auto done = co_await database_.query(
+        "DELETE FROM workflow_runs WHERE task_id IN (SELECT task_id FROM workflow_runs WHERE node = 'done' AND "
+        "updated_at < :before ORDER BY updated_at LIMIT :limit)",
+        {{"before", to_micros(before)}, {"limit", std::int64_t{limit}}});
+    if (!done) co_return std::unexpected(done.error());
+    co_return done->affected;
 }
 
 Task<Result<void>> RunStore::prune_seen(Timestamp before) {

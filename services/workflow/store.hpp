@@ -36,6 +36,7 @@ class RunStore {
 
     Task<Result<std::optional<Run>>> by_task(std::string task_id);
     Task<Result<std::optional<Run>>> by_request(std::string request_id);
+    // By the task that the name of one of our workers holds (dev-<8 of the task's id>-<n>).
     Task<Result<std::optional<Run>>> by_worker(std::string worker_id);
     // Runs whose deadline or resend time has come, oldest first.
     Task<Result<std::vector<Run>>> due(Timestamp now, int limit);
@@ -54,8 +55,12 @@ class RunStore {
     Task<Result<void>> resend_all(Timestamp now);
     // Work outside a transaction belongs to one process at a time. False: another one's lease still runs.
     Task<Result<bool>> lease(std::string task_id, std::string fence, std::string owner, Timestamp now, Timestamp until);
+    // Whether a message of this stream was handled for the task.
+    Task<Result<bool>> has_seen(std::string stream, std::string task_id);
     // Forgets messages seen before `before`.
     Task<Result<void>> prune_seen(Timestamp before);
+    // Forgets runs that ended before `before`, at most `limit`.
+    Task<Result<std::int64_t>> prune_runs(Timestamp before, int limit);
 
   private:
     Task<Result<std::optional<Run>>> one(std::string condition, std::string value);

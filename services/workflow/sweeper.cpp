@@ -1,5 +1,7 @@
 #include "services/workflow/sweeper.hpp"
 
+#include <fmt/format.h>
+
 #include "shared/base/ids.hpp"
 #include "shared/logging/log.hpp"
 
@@ -7,6 +9,7 @@ namespace codegen::workflow {
 namespace {
 
 constexpr int kAtOnce = 200;  // runs a sweep; the rest has its turn at the next one
+constexpr int kForgottenAtOnce = 1000;
 
 void report(std::string_view what, const Result<void>& done) {
     if (!done) log::warning(what, {{"error", done.error().message}});
@@ -23,6 +26,8 @@ Task<void> Sweeper::run() {
         report("sweep of queued tasks failed", started);
         auto pruned = co_await store_.prune_seen(options_.clock() - options_.keep_seen);
         report("old messages cannot be forgotten", pruned);
+        auto forgotten = co_await store_.prune_runs(options_.clock() - options_.keep_runs, kForgottenAtOnce);
+        if (!forgotten) log::warning("old runs cannot be forgotten", {{"error", forgotten.error().message}});
         co_await async::sleep_for(options_.interval);
         const auto state = co_await asio::this_coro::cancellation_state;
         going = state.cancelled() == asio::cancellation_type::none;
@@ -42,24 +47,33 @@ Task<Result<void>> Sweeper::remind_due() {
     co_return Result<void>();
 }
 
-// One page is enough: a started task leaves the list, so the next sweep sees the next ones.
 Task<Result<void>> Sweeper::start_forgotten() {
-    auto body = co_await api_.call("GET", "/api/tasks?status=queued&type=engineering&limit=500");
-    if (!body) co_return std::unexpected(body.error());
-    auto list = json::parse_any(*body);
-    if (!list || !list->is_array())
-        co_return fail(ErrorCategory::permanent, "invalid", "answer of the API: the list of tasks is not an array");
-    const auto before = options_.clock() - options_.queued_for;
-    for (const auto& item : list->get_array()) {
-        auto task = json::from_value<contracts::TaskRecord>(item);
-        if (!task) co_return std::unexpected(in_context(invalid(task.error()), "answer of the API: list of tasks"));
-        if (task->created_at > before) continue;
-        auto run = co_await store_.by_task(task->id);
-        if (!run) co_return std::unexpected(run.error());
-        if (*run) continue;
-        auto started = co_await runner_.start(std::move(*task), new_uuid(), new_uuid(), {}, Begin{});
-        if (!started) co_return std::unexpected(started.error());
+    std::optional<std::string> target =
+        fmt::format("/api/tasks?status=queued&type=engineering&limit={}", options_.page);
+    while (target) {
+        auto page = co_await api_.page(std::move(*target));
+        if (!page) co_return std::unexpected(page.error());
+        auto list = json::parse_any(page->body);
+        if (!list || !list->is_array())
+            co_return fail(ErrorCategory::permanent, "invalid", "answer of the API: the list of tasks is not an array");
+        for (const auto& item : list->get_array()) {
+            auto task = json::from_value<contracts::TaskRecord>(item);
+            if (!task) co_return std::unexpected(in_context(invalid(task.error()), "answer of the API: list of tasks"));
+            auto started = co_await start_if_forgotten(std::move(*task));
+            if (!started) co_return std::unexpected(started.error());
+        }
+        target = std::move(page->next);
     }
+    co_return Result<void>();
+}
+
+Task<Result<void>> Sweeper::start_if_forgotten(contracts::TaskRecord task) {
+    if (task.created_at > options_.clock() - options_.queued_for) co_return Result<void>();
+    auto run = co_await store_.by_task(task.id);
+    if (!run) co_return std::unexpected(run.error());
+    if (*run) co_return Result<void>();
+    auto started = co_await runner_.start(std::move(task), new_uuid(), new_uuid(), {}, Begin{});
+    if (!started) co_return std::unexpected(started.error());
     co_return Result<void>();
 }
 

@@ -8,6 +8,8 @@ struct SweeperOptions {
     std::chrono::milliseconds interval{2000};
     std::chrono::milliseconds queued_for{10000};  // a task queued this long without a run lost its queue entry
     std::chrono::hours keep_seen{24 * 7};         // handled messages are kept as evidence
+    std::chrono::hours keep_runs{24 * 30};        // and ended runs; their tasks stay
+    int page = 500;                               // queued tasks asked for at once
     Clock clock = system_now;
 };
 
@@ -21,6 +23,7 @@ class Sweeper {
 
   private:
     Task<Result<void>> start_forgotten();
+    Task<Result<void>> start_if_forgotten(contracts::TaskRecord task);
     RunStore& store_;
     clients::ApiClient& api_;
     Runner& runner_;

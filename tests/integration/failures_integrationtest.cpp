@@ -38,7 +38,8 @@ TEST_P(Failures, AKilledBodyEndsTheTaskWithinFiveSeconds) {
 }
 
 TEST_P(Failures, OutOfMemory) {
-    ControlPlane plane({.runtime = runtime(), .environment = {{"WORKER_MEMORY_LIMIT", "64m"}}});
+    ControlPlane plane(
+        {.runtime = runtime(), .environment = {{"WORKER_MEMORY_LIMIT", "64m"}, {"WORKER_MEMORY_CAP", "64m"}}});
     EXPECT_EQ(reason_of(plane, "head -c 700M /dev/zero | tail -c 600M >/dev/null"), "out_of_memory") << last_;
     EXPECT_TRUE(last_.contains("64")) << "the error names the limit: " << last_;
 }

@@ -153,6 +153,14 @@ Task<Outcome> command_workflow(Invocation invocation, std::string task_id, contr
                      {}};
 }
 
+Task<Outcome> resume(Invocation invocation, std::string task_id, std::string guidance) {
+    auto text = read_text("--guidance", guidance, true);
+    if (!text) co_return std::unexpected(text.error());
+    if (text->empty()) co_return std::unexpected(usage("--guidance is empty: say what the agent is to do"));
+    co_return co_await command_workflow(std::move(invocation), std::move(task_id),
+                                        contracts::WorkflowCommandKind::resume, std::move(*text));
+}
+
 void add_wait_options(CLI::App* command, WaitOptions& options) {
     command->add_flag("--follow", options.follow, "Show progress and the agent's events live until the task has ended");
     command->add_option("--wait-timeout", options.limit_s, "Wait at most this many seconds")
@@ -221,13 +229,12 @@ void add_engineering_commands(CLI::App& app, Chosen& chosen) {
     });
 
     auto guidance = std::make_shared<std::string>();
-    auto* resume = with_id("resume", "Answer a task that waits for a person");
-    resume->add_option("--guidance", *guidance, "What to tell the agent")->required();
-    resume->callback([&chosen, id, guidance] {
-        chosen =
-            Command{"engineering.resume", [id, guidance](Invocation i) {
-                        return command_workflow(std::move(i), *id, contracts::WorkflowCommandKind::resume, *guidance);
-                    }};
+    auto* resume_command = with_id("resume", "Answer a task that waits for a person");
+    resume_command->add_option("--guidance", *guidance, "What to tell the agent: TEXT, @FILE, or - for standard input")
+        ->required();
+    resume_command->callback([&chosen, id, guidance] {
+        chosen = Command{"engineering.resume",
+                         [id, guidance](Invocation i) { return resume(std::move(i), *id, *guidance); }};
     });
 }
 

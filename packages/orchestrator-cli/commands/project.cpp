@@ -11,6 +11,7 @@ struct CreateOptions {
     std::string name;
     std::string modules;
     std::optional<std::string> description;
+    std::string test_command;
 };
 
 std::expected<std::vector<contracts::ServiceModule>, Failure> parse_modules(std::string_view text) {
@@ -41,6 +42,7 @@ Task<Outcome> create(Invocation invocation, CreateOptions options) {
     body.id = new_uuid();  // made here: a retried POST makes no second project
     body.name = options.name;
     body.description = options.description;
+    if (!options.test_command.empty()) body.config["test_command"] = options.test_command;
     if (!modules->empty()) body.modules = *modules;
     auto project = co_await invocation.session->send<contracts::Project>("POST", "/api/projects", json::write(body));
     if (!project) co_return failed(project.error());
@@ -112,6 +114,9 @@ void add_project_commands(CLI::App& app, Chosen& chosen) {
     create_command->add_option("--name", options->name, "The project's name")->required();
     create_command->add_option("--modules", options->modules, "Comma-separated: backend, telegram, frontend");
     create_command->add_option("--description", options->description, "What it is for");
+    create_command->add_option(
+        "--test-command", options->test_command,
+        "Run on every commit by a worker of its own, e.g. 'make test'; a task completes when it passes");
     create_command->footer("Example: orchestrator project create --name shop --modules backend,frontend");
     create_command->callback([&chosen, options] {
         chosen = Command{"project.create", [options](Invocation i) { return create(std::move(i), *options); }};

@@ -25,8 +25,17 @@ void request(Mover& mover) {
 void answer(Mover& mover, const Event& event) {
     const auto* collected = std::get_if<WorkCollected>(&event);
     if (!collected || !mover.run.data.claim) return;
-    mover.run.data.collected = collected->response;
-    mover.end(judge_commit(*mover.run.data.claim, collected->response));
+    auto& data = mover.run.data;
+    data.collected = collected->response;
+    auto judged = judge_commit(*data.claim, collected->response);
+    // The work is there: only its collection is tried again.
+    if (judged.reason == Reason::infrastructure && try_again(mover, judged, Node::collect))
+        return mover.go(Node::pause);
+    if (judged.ending != Ending::completed || !data.tests.command || !collected->response.commit_sha ||
+        collected->response.commits == 0)
+        return mover.end(std::move(judged));
+    data.after_park = Node::create_tester;
+    mover.go(Node::park);
 }
 
 void overdue(Mover& mover) {

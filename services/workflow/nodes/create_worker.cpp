@@ -1,4 +1,5 @@
-// Asks the worker-manager for a worker whose workspace is the project's repository.
+// Asks the worker-manager for a worker whose workspace is the project's repository - or, when a conversation goes on,
+// for the worker that had it: one that still lives is left as it is, else its kept workspace gets a new body.
 #include <fmt/format.h>
 
 #include "services/workflow/judgement.hpp"
@@ -27,7 +28,10 @@ contracts::WorkerConfig worker_config(const Run& run) {
     config.instructions = developer_instructions(run);
     config.allowed_commands = kDeveloperCommands;
     config.capabilities = {contracts::Capability::git};
-    config.memory_limit = text_setting(run, "memory_limit");
+    config.memory_limit = run.data.memory_limit ? std::optional(std::to_string(*run.data.memory_limit))
+                                                : text_setting(run, "memory_limit");
+    config.cpu_limit = number_setting(run, "cpu_limit");
+    config.image = text_setting(run, "image");
     config.pool = false;
     if (const auto command = text_setting(run, "agent_command");
         command && config.agent_type == contracts::AgentType::custom)
@@ -49,6 +53,9 @@ std::optional<std::string> unusable_settings(const Run& run) {
 void enter(Mover& mover) {
     auto& data = mover.run.data;
     if (const auto problem = unusable_settings(mover.run)) return mover.fail(Reason::infrastructure, *problem);
+    if (data.continuing)
+        return mover.progress(contracts::ProgressType::progress, "create_worker",
+                              "going on in worker " + data.worker_id, 55);
     data.worker_id = worker_name(mover.run);
     data.worker_exists = true;
     data.task_metadata["worker_id"] = data.worker_id;
@@ -58,33 +65,33 @@ void enter(Mover& mover) {
 
 void request(Mover& mover) {
     const auto& run = mover.run;
-    contracts::CreateWorkerCommand command;
-    command.request_id = run.request_id;
-    command.correlation_id = run.data.correlation_id;
-    command.timestamp = mover.context.now;
-    command.config = worker_config(run);
-    command.context = {{"task_id", run.task_id}, {"project_id", run.data.project_id}};
-    if (run.data.user_id != 0) command.context["user_id"] = std::to_string(run.data.user_id);
+    auto command = create_command(mover, worker_config(run));
     if (const auto model = text_setting(run, "model")) command.context["model"] = *model;
-    contracts::WorkspaceSpec workspace;
-    workspace.repo_url = run.data.repository_url.value_or("");
-    workspace.branch = branch_of(run);
-    command.workspace = workspace;
+    if (run.data.continuing) {
+        command.workspace->resume = true;
+        if (run.data.session_id) command.context["session_id"] = *run.data.session_id;
+    }
     mover.command(json::write(command));
 }
 
 void answer(Mover& mover, const Event& event) {
     const auto* created = std::get_if<WorkerCreated>(&event);
     if (!created) return;
-    if (created->response.success) return mover.go(Node::develop);
-    mover.run.data.worker_exists = false;
+    auto& data = mover.run.data;
+    if (created->response.success) {
+        data.workspace_kept = false;
+        return mover.go(Node::develop);
+    }
+    // Of a conversation that cannot go on, the kept workspace is left to be removed.
+    if (!data.continuing) data.worker_exists = false;
     const auto& error = created->response.error;
-    mover.fail(reason_of_refusal(error),
-               error.value_or("create worker " + mover.run.data.worker_id + ": refused without a reason"));
+    mover.fail_attempt(reason_of_refusal(error),
+                       error.value_or("create worker " + data.worker_id + ": refused without a reason"));
 }
 
 void overdue(Mover& mover) {
-    mover.fail(Reason::infrastructure, "no worker was ready within the time limit; is a worker-manager running?");
+    mover.fail_attempt(Reason::infrastructure,
+                       "no worker was ready within the time limit; is a worker-manager running?");
 }
 
 }  // namespace

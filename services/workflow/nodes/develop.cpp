@@ -3,6 +3,7 @@
 
 #include "services/workflow/judgement.hpp"
 #include "services/workflow/nodes/node.hpp"
+#include "shared/base/ids.hpp"
 
 namespace codegen::workflow {
 namespace {
@@ -11,6 +12,7 @@ void enter(Mover& mover) {
     mover.run.data.developing_since = mover.context.now;
     mover.run.data.developing_request_id = mover.run.request_id;
     mover.run.data.claim.reset();
+    mover.run.data.attempt_failure.reset();
     mover.progress(contracts::ProgressType::progress, "develop",
                    fmt::format("the agent works in {}", mover.run.data.worker_id), 20);
 }
@@ -21,8 +23,10 @@ void request(Mover& mover) {
     input.request_id = run.request_id;
     input.task_id = run.task_id;
     input.project_id = run.data.project_id;
-    input.prompt = run.data.prompt;
+    input.prompt = run.data.message.value_or(run.data.prompt);
     input.timeout = timeout_seconds(run);
+    if (run.data.continuing) input.session_id = run.data.session_id;
+    input.budget_usd = number_setting(run, "budget_usd");
     input.timestamp = mover.context.now;
     mover.publish(contracts::streams::worker_input(run.data.worker_id), json::write(input));
 }
@@ -32,12 +36,13 @@ void answer(Mover& mover, const Event& event) {
     if (!finished) return;
     auto& data = mover.run.data;
     data.claim = finished->output;
+    if (const auto& session = finished->output.session_id; session && is_uuid(*session)) data.session_id = session;
     const auto judged = judge_claim(finished->output);
     switch (judged.what) {
         case ClaimJudgement::What::claimed_success:
             return mover.go(Node::collect);
         case ClaimJudgement::What::failed:
-            return mover.fail(*judged.reason, judged.error);
+            return mover.fail_attempt(*judged.reason, judged.error);
         case ClaimJudgement::What::blocked:
             post_execution(mover, {});
             return mover.go(Node::blocked);
@@ -45,8 +50,8 @@ void answer(Mover& mover, const Event& event) {
 }
 
 void overdue(Mover& mover) {
-    mover.fail(Reason::timeout,
-               fmt::format("no result within the {} s time limit of the task", timeout_seconds(mover.run)));
+    mover.fail_attempt(Reason::timeout,
+                       fmt::format("no result within the {} s time limit of the task", timeout_seconds(mover.run)));
 }
 
 }  // namespace

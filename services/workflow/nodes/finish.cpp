@@ -4,6 +4,16 @@
 namespace codegen::workflow {
 namespace {
 
+boost::json::object tests_result(const TestRuns& tests) {
+    if (!tests.command) return {{"status", "none"}};  // the project has no test_command
+    if (tests.runs == 0) return {{"status", "not_run"}, {"command", *tests.command}};
+    boost::json::object out{{"status", tests.passed.value_or(false) ? "passed" : "failed"},
+                            {"command", *tests.command},
+                            {"runs", tests.runs}};
+    if (!tests.output.empty()) out["output"] = tests.output;
+    return out;
+}
+
 boost::json::object task_result(const Run& run, const Outcome& outcome) {
     const auto& data = run.data;
     boost::json::object out;
@@ -18,6 +28,9 @@ boost::json::object task_result(const Run& run, const Outcome& outcome) {
     if (!data.worker_id.empty()) out["worker_id"] = data.worker_id;
     if (data.claim && data.claim->usage) out["usage"] = json::to_value(*data.claim->usage);
     if (data.claim && data.claim->verdict) out["summary"] = data.claim->verdict->summary;
+    if (run.attempt > 1) out["attempts"] = run.attempt;
+    if (!data.retries.empty()) out["retries"] = data.retries;
+    out["tests"] = tests_result(data.tests);
     return out;
 }
 
@@ -36,9 +49,20 @@ contracts::ResultStatus result_status(const Outcome& outcome) {
     }
 }
 
-void answer_asker(Mover& mover, const Outcome& outcome) {
+std::string sentence(const Run& run, const Outcome& outcome) {
+    if (outcome.ending == Ending::cancelled) return "cancelled";
+    if (outcome.ending == Ending::failed) return "failed";
+    return run.data.collected && run.data.collected->commit_sha
+               ? "commit " + *run.data.collected->commit_sha + " on " + branch_of(run)
+               : "nothing had to be changed";
+}
+
+}  // namespace
+
+void answer_asker(Mover& mover) {
     const auto& data = mover.run.data;
-    if (!data.callback_stream) return;
+    if (!data.callback_stream || !data.outcome) return;
+    const auto& outcome = *data.outcome;
     contracts::EngineeringResult result;
     result.request_id = data.trigger_request_id;
     result.status = result_status(outcome);
@@ -53,15 +77,17 @@ void answer_asker(Mover& mover, const Outcome& outcome) {
     mover.publish(*data.callback_stream, json::write(result));
 }
 
-std::string sentence(const Run& run, const Outcome& outcome) {
-    if (outcome.ending == Ending::cancelled) return "cancelled";
-    if (outcome.ending == Ending::failed) return "failed";
-    return run.data.collected && run.data.collected->commit_sha
-               ? "commit " + *run.data.collected->commit_sha + " on " + branch_of(run)
-               : "nothing had to be changed";
+void settle(Mover& mover, std::optional<boost::json::object> gateway) {
+    auto& data = mover.run.data;
+    if (data.outcome_published) return;
+    if (!data.outcome)
+        data.outcome = data.attempt_failure.value_or(
+            Outcome{Ending::failed, Reason::infrastructure, "the worker could not be removed"});
+    if (data.tests.request_id) post_test_execution(mover, {});
+    if (!gateway && data.collected) gateway = data.collected->gateway;
+    if (data.developing_request_id) post_execution(mover, std::move(gateway));
+    publish_outcome(mover);
 }
-
-}  // namespace
 
 void publish_outcome(Mover& mover) {
     auto& data = mover.run.data;
@@ -71,7 +97,12 @@ void publish_outcome(Mover& mover) {
                                {"result", task_result(mover.run, outcome)},
                                {"completed_at", format_timestamp(mover.context.now)}};
     if (outcome.error) fields["error_message"] = *outcome.error;
-    if (data.task_metadata.erase("waiting_for") > 0) fields["task_metadata"] = data.task_metadata;
+    if (data.question) {
+        data.question.reset();
+        data.task_metadata.erase("waiting_for");
+        data.task_metadata.erase("question");
+        fields["task_metadata"] = data.task_metadata;
+    }
     mover.patch_task(std::move(fields));
     const auto type =
         outcome.ending == Ending::completed ? contracts::ProgressType::completed : contracts::ProgressType::failed;
@@ -81,7 +112,7 @@ void publish_outcome(Mover& mover) {
         if (outcome.error) *error += ": " + *outcome.error;
     }
     mover.progress(type, "finish", sentence(mover.run, outcome), 100, std::move(error));
-    answer_asker(mover, outcome);
+    answer_asker(mover);
 }
 
 }  // namespace codegen::workflow

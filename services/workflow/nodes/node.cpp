@@ -14,6 +14,16 @@ const NodeDefinition& definition(Node node) {
             return kBlocked;
         case Node::collect:
             return kCollect;
+        case Node::park:
+            return kPark;
+        case Node::create_tester:
+            return kCreateTester;
+        case Node::test:
+            return kTest;
+        case Node::remove_tester:
+            return kRemoveTester;
+        case Node::pause:
+            return kPause;
         case Node::remove_worker:
             return kRemoveWorker;
         case Node::done:
@@ -29,15 +39,25 @@ void Mover::go(Node next) {
     const std::string fence = run.request_id;
     const auto limit = entered.limit(run, context.timings);
     run.deadline = limit ? std::optional(context.now + *limit) : std::nullopt;
-    run.resend_at = next == Node::done || next == Node::blocked ? std::nullopt
-                                                                : std::optional(context.now + context.timings.resend);
+    const bool asks = next != Node::done && next != Node::blocked && next != Node::pause;
+    run.resend_at = asks ? std::optional(context.now + context.timings.resend) : std::nullopt;
     entered.enter(*this);
     if (run.request_id == fence) entered.request(*this);  // else entering ended the run
 }
 
 void Mover::end(Outcome outcome) {
     run.data.outcome = std::move(outcome);
-    go(run.data.worker_exists ? Node::remove_worker : Node::done);
+    go(run.data.tests.tester_exists ? Node::remove_tester : run.data.worker_exists ? Node::remove_worker : Node::done);
+}
+
+void Mover::delete_worker(std::string request_id, std::string worker_id, bool keep_workspace) {
+    contracts::DeleteWorkerCommand removal;
+    removal.request_id = std::move(request_id);
+    removal.correlation_id = run.data.correlation_id;
+    removal.timestamp = context.now;
+    removal.worker_id = std::move(worker_id);
+    if (keep_workspace) removal.keep_workspace = true;
+    command(json::write(removal));
 }
 
 void Mover::patch_task(boost::json::object fields) {
@@ -63,6 +83,30 @@ std::optional<std::string> text_setting(const Run& run, std::string_view name) {
     if (!value || value->is_null()) return {};
     if (value->is_string()) return std::string(value->get_string());
     return boost::json::serialize(*value);
+}
+
+std::optional<double> number_setting(const Run& run, std::string_view name) {
+    const auto* value = run.data.task_metadata.if_contains(name);
+    if (!value) return {};
+    boost::json::error_code not_a_number;
+    const auto number = value->to_number<double>(not_a_number);
+    return !not_a_number && number > 0 ? std::optional(number) : std::nullopt;
+}
+
+contracts::CreateWorkerCommand create_command(const Mover& mover, contracts::WorkerConfig config) {
+    const auto& run = mover.run;
+    contracts::CreateWorkerCommand command;
+    command.request_id = run.request_id;
+    command.correlation_id = run.data.correlation_id;
+    command.timestamp = mover.context.now;
+    command.config = std::move(config);
+    command.context = {{"task_id", run.task_id}, {"project_id", run.data.project_id}};
+    if (run.data.user_id != 0) command.context["user_id"] = std::to_string(run.data.user_id);
+    contracts::WorkspaceSpec workspace;
+    workspace.repo_url = run.data.repository_url.value_or("");
+    workspace.branch = branch_of(run);
+    command.workspace = workspace;
+    return command;
 }
 
 int timeout_seconds(const Run& run) {

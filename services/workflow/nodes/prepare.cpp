@@ -14,6 +14,7 @@ void answer(Mover& mover, const Event& event) {
     if (const auto* ready = std::get_if<RepositoryReady>(&event)) {
         mover.run.data.project_name = ready->project_name;
         mover.run.data.repository_url = ready->repository_url;
+        mover.run.data.tests.command = ready->test_command;
         mover.go(Node::create_worker);
     } else if (const auto* failed = std::get_if<RepositoryFailed>(&event)) {
         mover.fail(Reason::infrastructure, "prepare the repository: " + failed->error);

@@ -1,5 +1,5 @@
-// Removes the worker, on every path. The outcome is published when the worker is gone, or when that takes too long; the
-// removal is asked for until it is answered.
+// Removes the worker and what was kept of it, on every path. The outcome is published when the worker is gone, or when
+// that takes too long; the removal is asked for until it is answered. An attempt that is tried again goes on from here.
 #include "services/workflow/nodes/node.hpp"
 
 namespace codegen::workflow {
@@ -7,30 +7,21 @@ namespace {
 
 void nothing(Mover&) {}
 
-void request(Mover& mover) {
-    const auto& run = mover.run;
-    contracts::DeleteWorkerCommand command;
-    command.request_id = run.request_id;
-    command.correlation_id = run.data.correlation_id;
-    command.timestamp = mover.context.now;
-    command.worker_id = run.data.worker_id;
-    mover.command(json::write(command));
-}
-
-void settle(Mover& mover, std::optional<boost::json::object> gateway) {
-    auto& data = mover.run.data;
-    if (data.outcome_published) return;
-    if (!gateway && data.collected) gateway = data.collected->gateway;
-    if (data.developing_request_id) post_execution(mover, std::move(gateway));
-    publish_outcome(mover);
-}
+void request(Mover& mover) { mover.delete_worker(mover.run.request_id, mover.run.data.worker_id); }
 
 void answer(Mover& mover, const Event& event) {
     const auto* deleted = std::get_if<WorkerDeleted>(&event);
     if (!deleted) return;
-    settle(mover, deleted->response.gateway);
-    if (deleted->response.success) mover.go(Node::done);
-    // Else it may still be there: the resend asks again.
+    const bool gone = deleted->response.success;  // else it may still be there: the resend asks again
+    if (mover.run.data.outcome) {
+        settle(mover, deleted->response.gateway);
+        if (gone) mover.go(Node::done);
+        return;
+    }
+    if (mover.run.data.developing_request_id) post_execution(mover, deleted->response.gateway);
+    if (!gone) return;
+    mover.run.data.worker_exists = false;
+    mover.go(Node::pause);
 }
 
 void overdue(Mover& mover) {
@@ -40,13 +31,14 @@ void overdue(Mover& mover) {
 
 }  // namespace
 
-const NodeDefinition kRemoveWorker{Node::remove_worker,
-                                   [](const Run&, const Timings& timings) -> std::optional<std::chrono::milliseconds> {
-                                       return timings.remove_worker;
-                                   },
-                                   nothing,
-                                   request,
-                                   answer,
-                                   overdue};
+const NodeDefinition kRemoveWorker{
+    Node::remove_worker,
+    [](const Run& run, const Timings& timings) -> std::optional<std::chrono::milliseconds> {
+        return run.data.outcome ? timings.remove_worker : timings.give_back;
+    },
+    nothing,
+    request,
+    answer,
+    overdue};
 
 }  // namespace codegen::workflow

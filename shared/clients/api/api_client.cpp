@@ -50,6 +50,25 @@ Result<ApiClient> ApiClient::make(asio::any_io_executor executor, std::string_vi
 
 Task<Result<std::string>> ApiClient::call(std::string method, std::string target, std::string body,
                                           std::optional<std::string> correlation_id) {
+    auto response =
+        co_await send_request(std::move(method), std::move(target), std::move(body), std::move(correlation_id));
+    if (!response) co_return std::unexpected(std::move(response.error()));
+    co_return std::move(response->body);
+}
+
+Task<Result<ApiClient::Page>> ApiClient::page(std::string target) {
+    auto response = co_await send_request("GET", std::move(target), {}, {});
+    if (!response) co_return std::unexpected(std::move(response.error()));
+    Page page{std::move(response->body), {}};
+    // <...>; rel="next"
+    if (const auto link = response->headers.get("Link"); link && link->ends_with("rel=\"next\""))
+        if (const auto end = link->find('>'); link->starts_with('<') && end != link->npos)
+            page.next = std::string(link->substr(1, end - 1));
+    co_return page;
+}
+
+Task<Result<http::Response>> ApiClient::send_request(std::string method, std::string target, std::string body,
+                                                     std::optional<std::string> correlation_id) {
     const auto client = client_;  // this coroutine may outlive the ApiClient
     const bool has_token = !token_.empty();
     const std::string what = fmt::format("API {} {}", method, target.substr(0, target.find('?')));
@@ -70,7 +89,7 @@ Task<Result<std::string>> ApiClient::call(std::string method, std::string target
     if (response->status < 200 || response->status > 299) {
         co_return std::unexpected(in_context(error_of(*response, has_token), what));
     }
-    co_return std::move(response->body);
+    co_return std::move(*response);
 }
 
 }  // namespace codegen::clients

@@ -26,6 +26,12 @@ class ApiClient {
     // Any request: method, "/api/..." target, JSON body text (or empty). 2xx only; the response's body.
     Task<Result<std::string>> call(std::string method, std::string target, std::string body = {},
                                    std::optional<std::string> correlation_id = {});
+    // One page of a list: its body, and the target of the next page unless it is the last.
+    struct Page {
+        std::string body;
+        std::optional<std::string> next;
+    };
+    Task<Result<Page>> page(std::string target);
     template <class T>
     Task<Result<T>> get(std::string target) {
         auto body = co_await call("GET", std::move(target));
@@ -41,6 +47,8 @@ class ApiClient {
 
   private:
     ApiClient(std::shared_ptr<http::Client> client, std::string token);
+    Task<Result<http::Response>> send_request(std::string method, std::string target, std::string body,
+                                              std::optional<std::string> correlation_id);
     template <class T>
     static Result<T> decode(const std::string& body) {
         auto parsed = json::parse<T>(body);

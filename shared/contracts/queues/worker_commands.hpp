@@ -14,10 +14,11 @@ struct WorkspaceSpec {
     std::string repo_url;
     std::string base_ref = "main";
     std::string branch;
+    std::optional<bool> resume;  // not a new clone: the workspace that this worker's name left (keep_workspace)
 
     static constexpr std::array<std::string_view, 1> defaulted{"base_ref"};
 };
-BOOST_DESCRIBE_STRUCT(WorkspaceSpec, (), (repo_url, base_ref, branch))
+BOOST_DESCRIBE_STRUCT(WorkspaceSpec, (), (repo_url, base_ref, branch, resume))
 
 struct WorkerConfig {
     std::string name;  // the worker's id: is_worker_name
@@ -78,11 +79,13 @@ struct DeleteWorkerCommand : QueueMeta {
     std::string request_id = new_uuid();
     std::string worker_id;
     std::optional<std::string> callback_stream;
+    std::optional<bool> keep_workspace;  // for a later create with workspace.resume, or until a delete without it
 
     static constexpr std::array<std::string_view, 2> defaulted{"command", "request_id"};
     void check(FieldErrors& errors, const std::string& prefix) const;
 };
-BOOST_DESCRIBE_STRUCT(DeleteWorkerCommand, (QueueMeta), (command, request_id, worker_id, callback_stream))
+BOOST_DESCRIBE_STRUCT(DeleteWorkerCommand, (QueueMeta),
+                      (command, request_id, worker_id, callback_stream, keep_workspace))
 
 struct StatusWorkerCommand : QueueMeta {
     WorkerCommandKind command = WorkerCommandKind::status;
