@@ -22,8 +22,8 @@ case $runtime in '' | docker | sandbox) ;; *)
     exit 2
     ;;
 esac
-case $agent in '' | claude | custom) ;; *)
-    echo "AGENT is \"$agent\": expected claude or custom" >&2
+case $agent in '' | claude | factory | codex | custom) ;; *)
+    echo "AGENT is \"$agent\": expected claude, factory, codex or custom" >&2
     exit 2
     ;;
 esac
@@ -35,12 +35,31 @@ tools/build.sh
 scripted=no
 if [ -z "$agent" ]; then
     agent=custom
-    if [ -z "$agent_command" ] && { [ -n "${ANTHROPIC_API_KEY:-}" ] || [ -n "${ANTHROPIC_AUTH_TOKEN:-}" ]; }; then agent=claude; fi
+    if [ -n "$agent_command" ]; then
+        :
+    elif [ -n "${ANTHROPIC_API_KEY:-}${ANTHROPIC_AUTH_TOKEN:-}" ]; then
+        agent=claude
+    elif [ -n "${OPENAI_API_KEY:-}" ]; then
+        agent=codex
+    elif [ -n "${FACTORY_API_KEY:-}" ]; then
+        agent=factory
+    fi
 fi
-if [ "$agent" = claude ] && [ -z "${ANTHROPIC_API_KEY:-}${ANTHROPIC_AUTH_TOKEN:-}" ]; then
-    echo "AGENT=claude needs ANTHROPIC_API_KEY, or ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN, in the environment" >&2
+needs() {
+    echo "AGENT=$agent needs $1 in the environment" >&2
     exit 2
-fi
+}
+case $agent in
+claude)
+    [ -n "${ANTHROPIC_API_KEY:-}${ANTHROPIC_AUTH_TOKEN:-}" ] || needs "ANTHROPIC_API_KEY, or ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN,"
+    ;;
+codex)
+    [ -n "${OPENAI_API_KEY:-}" ] || needs "OPENAI_API_KEY (and OPENAI_BASE_URL when it is not OpenAI's own)"
+    ;;
+factory) # droid runs with anybody's models
+    [ -n "${FACTORY_API_KEY:-}${ANTHROPIC_API_KEY:-}${ANTHROPIC_AUTH_TOKEN:-}${OPENAI_API_KEY:-}" ] || needs "FACTORY_API_KEY, ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or OPENAI_API_KEY"
+    ;;
+esac
 if [ "$agent" = custom ] && [ -z "$agent_command" ]; then
     agent_command=$(cat tools/demo_agent.sh)
     scripted=yes

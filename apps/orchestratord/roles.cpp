@@ -207,6 +207,9 @@ struct Roles::Impl {
         o.idle.pause = std::chrono::seconds(configuration.integer("WORKER_IDLE_PAUSE"));
         o.idle.remove = std::chrono::seconds(configuration.integer("WORKER_IDLE_REMOVE"));
         o.limits.memory_bytes = configuration.bytes("WORKER_MEMORY_LIMIT");
+        o.agent_memory = {{contracts::AgentType::claude, configuration.bytes("CLAUDE_MEMORY_LIMIT")},
+                          {contracts::AgentType::factory, configuration.bytes("FACTORY_MEMORY_LIMIT")},
+                          {contracts::AgentType::codex, configuration.bytes("CODEX_MEMORY_LIMIT")}};
         o.limits.cpus = configuration.number("WORKER_CPU_LIMIT");
         o.limits.processes = configuration.integer("WORKER_PIDS_LIMIT");
         o.limit_caps.memory_bytes = configuration.bytes("WORKER_MEMORY_CAP");

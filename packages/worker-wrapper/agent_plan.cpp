@@ -39,11 +39,7 @@ Result<void> check_config(const WrapperConfig& config) {
     auto bad = [](std::string path, std::string message) {
         return fail(ErrorCategory::fatal, "invalid", path + ": " + message, path);
     };
-    const Agent* agent = find_agent(config.agent_type);
-    if (agent == nullptr)
-        return bad("agent_type", std::string(json::name_of(config.agent_type)) +
-                                     " is not supported by this worker-wrapper, use claude or custom");
-    if (auto able = agent->check(config); !able) return able;
+    if (auto able = agent_of(config.agent_type).check(config); !able) return able;
     if (config.heartbeat_ms <= 0)
         return bad("heartbeat_ms", std::to_string(config.heartbeat_ms) + " is not a positive time");
     if (config.kill_grace_ms < 0) return bad("kill_grace_ms", std::to_string(config.kill_grace_ms) + " is negative");
@@ -65,7 +61,7 @@ std::map<std::string, std::string> agent_environment(const WrapperConfig& config
         out.emplace("GIT_" + std::string(who) + "_EMAIL", "agent@codegen.invalid");
     }
     out.emplace("GIT_TERMINAL_PROMPT", "0");
-    out.merge(find_agent(config.agent_type)->environment(config, loopback));
+    out.merge(agent_of(config.agent_type).environment(config, loopback));
     for (const auto& [name, value] : config.env_vars) out.insert_or_assign(name, value);
     for (const auto& [name, value] : config.provider_environment) out.insert_or_assign(name, value);
     // Who the worker is cannot be changed by a configuration.
@@ -98,7 +94,7 @@ LaunchPlan agent_plan(const WrapperConfig& config, const Job& job, const std::st
     LaunchPlan plan;
     plan.environment = agent_environment(config, job, session_id);
     plan.directory = std::string(kWorkspace);
-    find_agent(config.agent_type)->plan(config, job, session_id, plan);
+    agent_of(config.agent_type).plan(config, job, session_id, plan);
     if (config.sandbox) {
         plan.forwarder =
             PlannedForwarder{config.loopback_port, std::string(kGateway) + "/http.sock", config.gateway_wait_ms};

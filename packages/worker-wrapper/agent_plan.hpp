@@ -21,6 +21,8 @@ struct Job {
     int attempt = 1;
     bool continues_session = false;  // its conversation was begun before
     bool session_lost = false;       // known before the agent is started: its files are gone
+    // What its conversation had used before; absent: it goes on with one that was begun elsewhere.
+    std::optional<contracts::AgentUsage> session_usage = contracts::AgentUsage{};
 };
 
 // Error "invalid": the configuration cannot run this agent (no program, no command, a type this build does not know).

@@ -39,7 +39,7 @@ AgentRun::AgentRun(Loop& loop, const contracts::WrapperConfig& config, Body& bod
       session_id_(std::move(session_id)),
       hooks_(std::move(hooks)),
       collector_(loop, config, body),
-      stream_(find_agent(config.agent_type)->stream()),
+      stream_(agent_of(config.agent_type).stream(job_.session_usage)),
       input_(loop),
       output_(loop,
               [this](std::string_view bytes) {
@@ -64,13 +64,17 @@ void AgentRun::start() {
     facts_.needs_verdict = job_.developer.has_value();
     facts_.needs_final_record = stream_->final_record_expected();
     timeout_ = loop_.after(std::chrono::seconds(job_.timeout_seconds), [this] { on(RunEvent::timed_out); });
-    launch(job_.prompt);
+    session_lost_ = job_.session_lost;
+    launch(job_);
 }
 
-void AgentRun::launch(std::string prompt) {
+void AgentRun::launch(const Job& job) {
     Body::Events events;
-    session_lost_ = job_.session_lost;
-    events.session = [this](bool known) { session_lost_ = session_lost_ || (!known && job_.continues_session); };
+    events.session = [this](bool known) {
+        if (known) return;
+        session_lost_ = session_lost_ || job_.continues_session;
+        stream_ = agent_of(config_.agent_type).stream(contracts::AgentUsage{});  // nothing was used in a new one
+    };
     events.started = [this] {
         emit(AgentEventKind::status, std::nullopt,
              boost::json::object{{"status", "started"}, {"attempt", job_.attempt}});
@@ -86,17 +90,18 @@ void AgentRun::launch(std::string prompt) {
     };
     events.tree_gone = [this] { tree_gone(); };
 
-    auto input = input_.open(std::move(prompt));
+    const Agent& agent = agent_of(config_.agent_type);
+    auto input = input_.open(agent.input(job));
     auto output = output_.open();
     auto errors = errors_.open();
     const BodyStreams streams{input ? input->get() : -1, output ? output->get() : -1, errors ? errors->get() : -1};
-    body_.start(agent_plan(config_, job_, session_id_), streams, std::move(events));
+    body_.start(agent_plan(config_, job, session_id_), streams, std::move(events));
 }
 
 // Ended well by its own account, but nobody was told what came of it. Only an agent with a conversation can be asked.
 bool AgentRun::owes_verdict() const {
     const auto left = std::chrono::seconds(job_.timeout_seconds) - (std::chrono::steady_clock::now() - began_);
-    const auto rule = find_agent(config_.agent_type)->session_rule();
+    const auto rule = agent_of(config_.agent_type).session_rule();
     const bool can_go_on =
         rule == SessionRule::chosen || (rule == SessionRule::reported && stream_->summary().session_id);
     if (left < kLeastTimeToAsk || !can_go_on) return false;
@@ -112,7 +117,7 @@ void AgentRun::ask_again() {
          boost::json::object{{"status", "asked_again"}});
     if (const auto& usage = stream_->summary().usage) earlier_usage_ = usage;
     if (const auto& session = stream_->summary().session_id) session_id_ = *session;
-    stream_ = find_agent(config_.agent_type)->stream();
+    stream_ = agent_of(config_.agent_type).stream(stream_->summary().session_usage);
     told_verdict_.reset();  // `in_progress` is none
     facts_.asked_again = true;
     facts_.end = {};
@@ -120,7 +125,9 @@ void AgentRun::ask_again() {
     oom_kills_before_ = oom_kills(memory_cgroups(config_));
     const auto left = std::chrono::seconds(job_.timeout_seconds) - (std::chrono::steady_clock::now() - began_);
     timeout_ = loop_.after(std::chrono::ceil<std::chrono::milliseconds>(left), [this] { on(RunEvent::timed_out); });
-    launch(std::string(kAskAgain));
+    Job asked = job_;
+    asked.prompt = kAskAgain;
+    launch(asked);
 }
 
 void AgentRun::stop() { on(RunEvent::stop_requested); }

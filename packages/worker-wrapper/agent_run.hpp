@@ -36,11 +36,13 @@ class AgentRun {
     std::string take_verdict(contracts::AgentVerdict verdict);
     const Job& job() const { return job_; }
     const std::string& session_id() const { return session_id_; }
+    // After its end: of the whole conversation, when the agent says so.
+    const std::optional<contracts::AgentUsage>& session_usage() const { return stream_->summary().session_usage; }
 
   private:
     void on(RunEvent event);
     void act(RunAction action);
-    void launch(std::string prompt);
+    void launch(const Job& job);
     bool owes_verdict() const;
     void ask_again();
     void emit(contracts::AgentEventKind kind, std::optional<std::string> text, std::optional<boost::json::object> data);

@@ -28,7 +28,8 @@ struct FinalRecord {
 // What a whole run said, besides its events.
 struct StreamSummary {
     std::optional<FinalRecord> final_record;
-    std::optional<contracts::AgentUsage> usage;
+    std::optional<contracts::AgentUsage> usage;          // of this run
+    std::optional<contracts::AgentUsage> session_usage;  // of the whole conversation, when the program counts so
     std::optional<std::string> session_id;
     std::string last_text;                        // the agent's last own text, shortened
     std::optional<std::string> provider_trouble;  // the last failed model request, if nothing succeeded after it

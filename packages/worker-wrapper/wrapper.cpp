@@ -118,7 +118,7 @@ void Wrapper::link_up() {
 
 // Only then the input: a conversation that Redis knows is resumed.
 void Wrapper::learn_session() {
-    if (find_agent(config_.agent_type)->session_rule() == SessionRule::none && !config_.session_id) {
+    if (agent_of(config_.agent_type).session_rule() == SessionRule::none && !config_.session_id) {
         session_known_ = true;
         return start_readers();
     }
@@ -127,16 +127,22 @@ void Wrapper::learn_session() {
         session_known_ = true;
         session_begun_ = config_.session_named || !store_.known().empty();
         if (reply->type == redis::Reply::Type::string) {
-            if (auto value = json::parse_any(reply->text); value && value->is_object())
-                if (const auto* id = value->get_object().if_contains("session_id");
-                    id != nullptr && id->is_string() && is_uuid(id->get_string()))
-                    session_id_ = std::string(id->get_string());
+            const auto value = json::parse_any(reply->text);
+            const auto* kept = value ? value->if_object() : nullptr;
+            const auto* id = kept != nullptr ? kept->if_contains("session_id") : nullptr;
+            if (id != nullptr && id->is_string() && is_uuid(id->get_string())) {
+                session_id_ = std::string(id->get_string());
+                if (const auto* usage = kept->if_contains("usage"))
+                    if (auto known = json::from_value<contracts::AgentUsage>(*usage)) session_usage_ = *known;
+            }
         }
         // One that the agent names itself is known by its own name only after it was begun.
-        const bool own_name = find_agent(config_.agent_type)->session_rule() == SessionRule::reported;
+        const bool own_name = agent_of(config_.agent_type).session_rule() == SessionRule::reported;
         if (session_id_.empty() && config_.session_id && is_uuid(*config_.session_id) &&
-            (config_.session_named || !own_name))
+            (config_.session_named || !own_name)) {
             session_id_ = *config_.session_id;
+            if (config_.session_named && !config_.session_lost) session_usage_.reset();
+        }
         start_readers();
     });
 }
@@ -235,12 +241,16 @@ void Wrapper::begin(Job job) {
     if (job.developer && job.developer->session_id && *job.developer->session_id != session_id_) {
         session_id_ = *job.developer->session_id;
         session_begun_ = true;
+        session_usage_.reset();
     }
-    if (session_id_.empty() && find_agent(config_.agent_type)->session_rule() == SessionRule::chosen)
-        session_id_ = new_uuid();
+    if (session_id_.empty()) {
+        session_usage_ = contracts::AgentUsage{};
+        if (agent_of(config_.agent_type).session_rule() == SessionRule::chosen) session_id_ = new_uuid();
+    }
+    job.session_usage = session_usage_;
     job.continues_session = session_begun_;
     job.session_lost = std::exchange(session_lost_, false);
-    if (!session_id_.empty()) store_session(session_id_);
+    if (!session_id_.empty()) store_session();
     log_info("run begins",
              {{"request_id", job.request_id}, {"attempt", job.attempt}, {"prompt_bytes", job.prompt.size()}});
     AgentRun::Hooks hooks;
@@ -275,9 +285,10 @@ void Wrapper::say_lost(Job job) {
 
 void Wrapper::end(contracts::ResultFile file) {
     const Job& job = run_->job();
-    if (file.output.session_id && find_agent(config_.agent_type)->session_rule() == SessionRule::reported)
+    if (file.output.session_id && agent_of(config_.agent_type).session_rule() == SessionRule::reported)
         session_id_ = *file.output.session_id;
-    if (!session_id_.empty()) store_session(session_id_);
+    session_usage_ = run_->session_usage();
+    if (!session_id_.empty()) store_session();
     if (file.output.status == contracts::ResultStatus::success) session_begun_ = true;
     conclude(job, file);
     if (stopping_) return leave_when_flushed();
@@ -340,9 +351,10 @@ void Wrapper::publish_lifecycle(LifecycleKind kind, const contracts::ResultFile*
                  Outbox::Care::until_done);
 }
 
-void Wrapper::store_session(const std::string& session_id) {
-    link_.send({"SET", contracts::keys::worker_session(config_.worker_id),
-                boost::json::serialize(boost::json::object{{"session_id", session_id}}), "EX",
+void Wrapper::store_session() {
+    boost::json::object value{{"session_id", session_id_}};
+    if (session_usage_) value["usage"] = json::to_value(*session_usage_);
+    link_.send({"SET", contracts::keys::worker_session(config_.worker_id), boost::json::serialize(value), "EX",
                 std::to_string(config_.session_ttl_s)},
                {});
 }

@@ -47,7 +47,7 @@ class Wrapper {
 
     void publish(const contracts::ResultFile& file);
     void publish_lifecycle(contracts::LifecycleKind kind, const contracts::ResultFile* file);
-    void store_session(const std::string& session_id);
+    void store_session();
     void stop();
     void leave_when_flushed();
 
@@ -68,6 +68,7 @@ class Wrapper {
     std::set<std::pair<std::string, std::string>>
         held_entries_;  // stream, id: delivered, to be acknowledged when their result is published
     std::string session_id_;
+    std::optional<contracts::AgentUsage> session_usage_;  // of the conversation session_id_ so far; absent: not known
     bool session_known_ = false;
     bool session_begun_ = false;  // something was said in it
     bool session_lost_ = false;   // to be said with the next result

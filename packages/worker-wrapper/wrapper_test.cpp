@@ -2,10 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/describe.hpp>
+#include <boost/mp11.hpp>
+#include <fstream>
 #include <random>
 
 #include "packages/worker-wrapper/agent_plan.hpp"
 #include "packages/worker-wrapper/agent_socket.hpp"
+#include "packages/worker-wrapper/agents/agent.hpp"
 #include "packages/worker-wrapper/event_buffer.hpp"
 #include "packages/worker-wrapper/input_message.hpp"
 #include "packages/worker-wrapper/oom.hpp"
@@ -16,6 +20,7 @@
 #include "packages/worker-wrapper/sandbox.hpp"
 #include "packages/worker-wrapper/text.hpp"
 #include "packages/worker-wrapper/verdict.hpp"
+#include "shared/testing/temp_directory.hpp"
 
 namespace codegen::wrapper {
 namespace {
@@ -467,7 +472,28 @@ TEST(CheckConfig, NamesTheField) {
     config.agent_type = contracts::AgentType::custom;
     EXPECT_EQ(check_config(config).error().path, "command");
     config.agent_type = contracts::AgentType::codex;
-    EXPECT_EQ(check_config(config).error().path, "agent_type");
+    EXPECT_EQ(check_config(config).error().path, "agent_program");
+}
+
+TEST(Agents, EveryTypeIsInTheRegistry) {
+    boost::mp11::mp_for_each<boost::describe::describe_enumerators<contracts::AgentType>>(
+        [](auto enumerator) { EXPECT_NE(agent_of(enumerator.value).stream({}), nullptr) << enumerator.name; });
+}
+
+TEST(KnownSession, IsAFileSomewhereBelowTheFolder) {
+    testing::TempDirectory directory;
+    LaunchPlan plan;
+    EXPECT_FALSE(known_session(plan));
+    plan.session = PlannedSession{(directory.path() / "sessions").string(), "-id1.jsonl", {}, {}};
+    EXPECT_FALSE(known_session(plan)) << "no folder";
+    std::filesystem::create_directories(directory.path() / "sessions/2026/11/25/deeper");
+    EXPECT_FALSE(known_session(plan));
+    std::ofstream(directory.path() / "sessions/2026/11/25/rollout-x-id1.jsonl") << "{}";
+    EXPECT_TRUE(known_session(plan));
+    plan.session->ending = "-id2.jsonl";
+    EXPECT_FALSE(known_session(plan));
+    plan.session->ending = "";
+    EXPECT_FALSE(known_session(plan)) << "no id";
 }
 
 TEST(SandboxCommand, ShowsWhatItMustAndNothingElse) {

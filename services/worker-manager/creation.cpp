@@ -431,6 +431,8 @@ BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
     wrapper.env_vars = config.env_vars;
     wrapper.pool = reads_pool(worker.command);
     wrapper.one_task = config.worker_type == contracts::WorkerType::developer && !wrapper.pool;
+    for (const auto& provider : options_.providers)
+        if (!provider.key_value.empty()) wrapper.providers.push_back(provider.name);
     wrapper.command = config.command.value_or(std::vector<std::string>{});
     wrapper.bundle_limit = options_.collect.bundle_bytes;
     wrapper.record_limit = static_cast<std::int64_t>(options_.people.evidence.record_bytes);

@@ -58,6 +58,7 @@ struct WrapperConfig {
     bool pool = false;              // also reads the shared developer stream
     bool one_task = false;          // ends by itself after its last request, unless that waits for a person
     std::optional<std::string> model;
+    std::vector<std::string> providers;  // model providers that a key is there for: "anthropic", "openai"
     std::optional<std::string> session_id;
     bool session_named = false;         // it was begun before; one that is not found is lost
     bool session_lost = false;          // its files are gone: the first result says so
@@ -78,9 +79,10 @@ struct WrapperConfig {
 BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                       (worker_id, worker_type, agent_type, redis_socket, gateway_directory, state_directory, workspace,
                        home, agent_uid, agent_gid, agent_groups, sandbox, base_sha, instructions, allowed_commands,
-                       env_vars, image_environment, command, agent_program, path, pool, one_task, model, session_id,
-                       session_named, session_lost, session_ttl_s, task_id, project_id, user_id, loopback_port,
-                       bundle_limit, memory_limit, record_limit, heartbeat_ms, gateway_wait_ms, kill_grace_ms,
+                       env_vars, image_environment, command, agent_program, path, pool, one_task, model, providers,
+                       session_id, session_named, session_lost, session_ttl_s, task_id, project_id, user_id,
+                       loopback_port, bundle_limit, memory_limit, record_limit, heartbeat_ms, gateway_wait_ms,
+                       kill_grace_ms,
                        provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.

@@ -1,5 +1,6 @@
-// A model provider for tests: the Anthropic Messages API on a real HTTP server, in the test's process, on its own
-// thread. Checked with claude 2.1.197 (agents.md): streaming and not, tools, errors, stalls.
+// A model provider for tests: the Anthropic Messages, OpenAI Responses and OpenAI Chat Completions APIs on a real HTTP
+// server, in the test's process, on its own thread, all answering from one script. Checked with the agents' own
+// programs (docs/agents.md): streaming and not, tools, errors, stalls.
 //
 // Every method is thread-safe and may block the test's thread. A request that no turn answers by rights - no tools, or
 // max_tokens 1: the agent's own side requests for titles, quotas and the like - gets a harmless default answer and
@@ -25,6 +26,7 @@ struct ModelTurn {
         std::string text;  // or, when `tool` is set, a call of it
         std::optional<std::string> tool;
         boost::json::object input;
+        bool freeform = false;  // Responses only: the tool takes `text` instead of an object
     };
     enum class Hold {
         none,
@@ -51,6 +53,7 @@ struct ModelTurn {
 
     static ModelTurn say(std::string text);
     static ModelTurn call(std::string tool, boost::json::object input, std::string text_before = {});
+    static ModelTurn call_freeform(std::string tool, std::string text);
     static ModelTurn fail(unsigned status, std::string message = "scripted failure");
     ModelTurn held(Hold where = Hold::before_content) &&;
 };
@@ -82,7 +85,8 @@ class FakeModelProvider {
     std::string base_url() const;  // "http://127.0.0.1:12345"
     const std::string& key() const;
 
-    void push(ModelTurn turn);  // behind what is still to come
+    void push(ModelTurn turn);    // behind what is still to come
+    void always(ModelTurn turn);  // answers every main request from now on that the script has nothing for
     std::size_t turns_left() const;
 
     // Lets the oldest held turn go on; without one, the next that is held will not wait.

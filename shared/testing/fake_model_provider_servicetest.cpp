@@ -225,5 +225,103 @@ TEST(FakeModelProvider, EndsWhileATurnIsHeld) {
     EXPECT_NE(answer.get().status, 200u);
 }
 
+Answer ask_openai(const FakeModelProvider& provider, const std::string& target, bool stream) {
+    auto request =
+        post(target,
+             R"({"model":"gpt-test","stream":)" + std::string(stream ? "true" : "false") +
+                 R"(,"input":[{"role":"user","content":"hi"}],"tools":[{"type":"function","name":"shell"}]})",
+             "");
+    request.headers.erase("x-api-key");
+    request.headers.set("authorization", "Bearer " + provider.key());
+    return send(provider, std::move(request));
+}
+
+TEST(FakeModelProvider, AnswersTheResponsesApiWholeAndAsAStream) {
+    FakeModelProvider provider;
+    const auto turn = ModelTurn::call("shell", {{"cmd", "ls"}}, "I look пиш.");
+    provider.push(turn);
+    provider.push(turn);
+    const auto whole = boost::json::parse(ask_openai(provider, "/v1/responses", false).body).as_object();
+    EXPECT_EQ(whole.at("output").at(0).at("content").at(0).at("text"), "I look пиш.");
+    EXPECT_EQ(whole.at("output").at(1).at("arguments"), R"({"cmd":"ls"})");
+    EXPECT_EQ(whole.at("usage").at("input_tokens"), 110) << "cached tokens are input too";
+    const auto answer = ask_openai(provider, "/v1/responses", true);
+    std::string text;
+    std::string arguments;
+    std::int64_t sequence = 0;
+    boost::json::object last;
+    for (const auto& [name, data] : events(answer.body)) {
+        EXPECT_EQ(data.at("type"), boost::json::string_view(name));
+        EXPECT_EQ(data.at("sequence_number"), sequence++);
+        if (name == "response.output_text.delta") text += data.at("delta").as_string();
+        if (name == "response.function_call_arguments.delta") arguments += data.at("delta").as_string();
+        last = data;
+    }
+    EXPECT_EQ(text, "I look пиш.");
+    EXPECT_EQ(arguments, R"({"cmd":"ls"})");
+    EXPECT_EQ(last.at("type"), "response.completed");
+    EXPECT_EQ(last.at("response").at("output").as_array().size(), 2u);
+    EXPECT_EQ(last.at("response").at("usage").at("input_tokens_details").at("cached_tokens"), 7);
+    EXPECT_EQ(provider.main_requests().size(), 2u);
+}
+
+TEST(FakeModelProvider, AnswersChatCompletionsWholeAndAsAStream) {
+    FakeModelProvider provider;
+    const auto turn = ModelTurn::call("shell", {{"cmd", "ls"}}, "I look.");
+    provider.push(turn);
+    provider.push(turn);
+    const auto whole = boost::json::parse(ask_openai(provider, "/v1/chat/completions", false).body).as_object();
+    const auto& message = whole.at("choices").at(0).at("message");
+    EXPECT_EQ(message.at("content"), "I look.");
+    EXPECT_EQ(message.at("tool_calls").at(0).at("function").at("name"), "shell");
+    EXPECT_EQ(whole.at("choices").at(0).at("finish_reason"), "tool_calls");
+    const auto body = ask_openai(provider, "/v1/chat/completions", true).body;
+    std::string text;
+    std::string arguments;
+    std::int64_t total = 0;
+    std::size_t at = 0;
+    for (std::size_t end = 0; (end = body.find("\n\n", at)) != std::string::npos; at = end + 2) {
+        const auto line = body.substr(at + 6, end - at - 6);
+        if (line == "[DONE]") break;
+        const auto chunk = boost::json::parse(line).as_object();
+        if (const auto* usage = chunk.if_contains("usage")) total = usage->at("total_tokens").as_int64();
+        for (const auto& choice : chunk.at("choices").as_array()) {
+            const auto& delta = choice.at("delta").as_object();
+            if (const auto* piece = delta.if_contains("content")) text += piece->as_string();
+            if (const auto* calls = delta.if_contains("tool_calls"))
+                arguments += calls->at(0).at("function").at("arguments").as_string();
+        }
+    }
+    EXPECT_TRUE(body.ends_with("data: [DONE]\n\n"));
+    EXPECT_EQ(text, "I look.");
+    EXPECT_EQ(arguments, R"({"cmd":"ls"})");
+    EXPECT_EQ(total, 130);
+}
+
+TEST(FakeModelProvider, EachApiHasItsOwnShapeOfAnError) {
+    FakeModelProvider provider;
+    for (unsigned status : {401u, 429u, 500u, 529u}) {
+        provider.push(ModelTurn::fail(status, "as the script says"));
+        const auto answer = ask_openai(provider, "/v1/responses", true);
+        EXPECT_EQ(answer.status, status);
+        const auto document = boost::json::parse(answer.body).as_object();
+        EXPECT_FALSE(document.contains("type"));
+        EXPECT_EQ(document.at("error").at("message"), "as the script says");
+    }
+    provider.always(ModelTurn::fail(503));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(ask_openai(provider, "/v1/chat/completions", true).status, 503u);
+    EXPECT_EQ(ask(provider, true).status, 503u);
+}
+
+TEST(FakeModelProvider, KnowsToolsThatAreNamedInTheConversation) {
+    FakeModelProvider provider;
+    provider.push(ModelTurn::call_freeform("exec", "text(1)"));
+    auto request =
+        post("/v1/responses", R"({"model":"m","stream":true,"input":[{"type":"additional_tools"}]})", provider.key());
+    const auto body = send(provider, std::move(request)).body;
+    EXPECT_NE(body.find("custom_tool_call"), std::string::npos) << body;
+    EXPECT_EQ(provider.turns_left(), 0u);
+}
+
 }  // namespace
 }  // namespace codegen::testing

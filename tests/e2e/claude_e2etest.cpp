@@ -1,4 +1,4 @@
-// Acceptance B: the real Claude Code in a worker, against the fake model provider through the gateway.
+// What the real Claude Code is asked and may answer, beyond what every agent does (agents_e2etest.cpp).
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
@@ -37,39 +37,6 @@ class ClaudeCode : public OnEachRuntime {
     FakeModelProvider provider_;
 };
 
-TEST_P(ClaudeCode, CreatesFilesThroughItsToolsCommitsAndIsSeenLive) {
-    ControlPlane plane(options());
-    const auto nonce = random_token(8);
-    provider_.push(write_file("hello.txt", nonce));
-    provider_.push(bash("git add -A && git commit -qm 'Add hello'"));
-    provider_.push(ModelTurn::say(kSuccess).held());
-    const auto project = plane.create_project("p");
-    const auto task = start(plane, project, "Write hello.txt with " + nonce);
-    ASSERT_TRUE(provider_.wait_held(120s)) << plane.log();
-    const auto worker = plane.wait_for_worker(task);
-    // The last answer is withheld until the events of the first ones have been read.
-    EXPECT_TRUE(eventually("three events", [&] { return plane.stream("worker:" + worker + ":events").size() >= 3; }));
-    provider_.release();
-    const auto record = plane.wait_for_end(task);
-    ASSERT_EQ(record.at("status").as_string(), "completed") << json::serialize(record);
-    const std::string commit = record.at("result").at("commit_sha").as_string().c_str();
-    EXPECT_EQ(plane
-                  .run({"git", "-C", (plane.state() / "repositories" / (project + ".git")).string(), "show",
-                        commit + ":hello.txt"})
-                  .output,
-              nonce);
-
-    const auto executions = plane.api("/api/task-executions?task_id=" + task).as_array();
-    ASSERT_EQ(executions.size(), 1u);
-    const auto& execution = executions[0].as_object();
-    EXPECT_GE(execution.at("input_tokens").to_number<int>(), 300) << json::serialize(execution);
-    EXPECT_GE(execution.at("output_tokens").to_number<int>(), 60);
-    for (const auto& request : provider_.main_requests()) {
-        EXPECT_EQ(request.headers.get("x-api-key"), provider_.key()) << "the gateway puts the key in";
-        EXPECT_TRUE(json::serialize(request.json).contains(nonce)) << "the prompt arrives";
-    }
-}
-
 TEST_P(ClaudeCode, AResultBlockInsideAToolsOutputDoesNotCount) {
     ControlPlane plane(options());
     provider_.push(bash(
@@ -78,73 +45,6 @@ TEST_P(ClaudeCode, AResultBlockInsideAToolsOutputDoesNotCount) {
     const auto task = start(plane, plane.create_project("p"), "do it");
     const auto record = plane.wait_for_end(task, 120s);
     EXPECT_EQ(plane.reason(record), "no_verdict") << json::serialize(record);
-}
-
-TEST_P(ClaudeCode, ProviderErrorsAreToldApart) {
-    auto settings = options();
-    settings.environment["ANTHROPIC_API_KEY"] = "a-wrong-key";
-    ControlPlane plane(settings);
-    const auto task = start(plane, plane.create_project("p"), "do it");
-    const auto record = plane.wait_for_end(task, 180s);
-    EXPECT_EQ(plane.reason(record), "provider_error") << json::serialize(record);
-}
-
-TEST_P(ClaudeCode, ASecondPromptToTheSameLiveWorkerContinuesTheConversation) {
-    ControlPlane plane(options());
-    const std::string worker = "pair-" + random_token(3);
-    const auto now = format_timestamp(system_now());
-    const json::object create{{"command", "create"},
-                              {"request_id", new_uuid()},
-                              {"timestamp", now},
-                              {"callback_stream", "test:answers"},
-                              {"config",
-                               {{"name", worker},
-                                {"worker_type", "developer"},
-                                {"agent_type", "claude"},
-                                {"instructions", "Be brief."},
-                                {"allowed_commands", json::array{"result"}},
-                                {"capabilities", json::array{"git"}},
-                                {"env_vars", json::object{}}}},
-                              {"context", {{"user_id", "1"}}}};
-    plane.redis({"XADD", "worker:commands", "*", "data", json::serialize(create)});
-    ASSERT_TRUE(eventually(
-        "the worker is created", [&] { return !plane.stream("test:answers").empty(); }, 180s))
-        << plane.log();
-    ASSERT_TRUE(json::parse(*plane.stream("test:answers")[0].field("data")).at("success").as_bool())
-        << *plane.stream("test:answers")[0].field("data");
-
-    const std::string first = "remember the word " + random_token(6);
-    for (const auto& prompt : {first, std::string("which word was it?")}) {
-        provider_.push(ModelTurn::say(kSuccess));
-        const auto request = new_uuid();
-        const json::object input{{"request_id", request},
-                                 {"task_id", new_uuid()},
-                                 {"project_id", new_uuid()},
-                                 {"prompt", prompt},
-                                 {"timestamp", now}};
-        plane.redis({"XADD", "worker:" + worker + ":input", "*", "data", json::serialize(input)});
-        ASSERT_TRUE(eventually(
-            "a result",
-            [&] {
-                for (const auto& entry : plane.stream("worker:" + worker + ":output"))
-                    if (entry.field("data")->contains(request)) return true;
-                return false;
-            },
-            60s))
-            << plane.log();
-    }
-    const auto requests = provider_.main_requests();
-    ASSERT_EQ(requests.size(), 2u);
-    const auto messages = json::serialize(requests[1].json.at("messages"));
-    EXPECT_TRUE(messages.contains(first)) << "the earlier conversation is sent again";
-    EXPECT_TRUE(messages.contains("which word was it?"));
-
-    const json::object remove{
-        {"command", "delete"}, {"request_id", new_uuid()}, {"timestamp", now}, {"worker_id", worker}};
-    plane.redis({"XADD", "worker:commands", "*", "data", json::serialize(remove)});
-    EXPECT_TRUE(eventually("the worker is removed", [&] {
-        return plane.redis({"HGET", "worker:status:" + worker, "status"}).text == "STOPPED";
-    }));
 }
 
 TEST_P(ClaudeCode, AnAgentThatReportsNothingIsAskedOnceMoreInTheSameConversation) {

@@ -139,9 +139,13 @@ TEST_F(MakeRun, UpKeepsItRunningUntilDown) {
 
 TEST_F(MakeRun, WrongChoicesAreRefused) {
     EXPECT_FALSE(make({"RUNTIME=vm"}).ok());
-    const auto outcome = make({"AGENT=claude"});
-    EXPECT_FALSE(outcome.ok());
-    EXPECT_TRUE(outcome.errors.contains("ANTHROPIC_API_KEY")) << outcome.errors;
+    EXPECT_FALSE(make({"AGENT=gpt"}).ok());
+    for (const auto& [agent, key] : {std::pair{"claude", "ANTHROPIC_API_KEY"}, std::pair{"codex", "OPENAI_API_KEY"},
+                                     std::pair{"factory", "FACTORY_API_KEY"}}) {
+        const auto outcome = make({std::string("AGENT=") + agent});
+        EXPECT_FALSE(outcome.ok());
+        EXPECT_TRUE(outcome.errors.contains(key)) << outcome.errors;
+    }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "packages/worker-wrapper/agent_stream.hpp"
@@ -31,15 +32,21 @@ class Agent {
     // Its settings and where its model provider is; `loopback` is the gateway's URL. A configuration may override them.
     virtual std::map<std::string, std::string> environment(const contracts::WrapperConfig& config,
                                                            const std::string& loopback) const;
-    // Command line, instruction file, other files in its home, session: into a plan that has all the rest. The prompt
-    // comes by standard input, which ends with it: an argument may have 128 KiB at most.
+    // What its standard input is, and ends with: the request's prompt, or a text that points at a file of the plan. Not
+    // an argument: those may have 128 KiB at most.
+    virtual std::string input(const Job& job) const;
+    // Command line, instruction file, other files in its home, session: into a plan that has all the rest.
     virtual void plan(const contracts::WrapperConfig& config, const Job& job, const std::string& session_id,
                       LaunchPlan& plan) const = 0;
     virtual SessionRule session_rule() const = 0;
-    virtual std::unique_ptr<AgentStream> stream() const = 0;
+    // `before`: what its conversation had used before this run, for programs whose figures count on; absent: not known.
+    virtual std::unique_ptr<AgentStream> stream(std::optional<contracts::AgentUsage> before) const = 0;
 };
 
-// The registry; lives as long as the process. nullptr: this build cannot run it.
-const Agent* find_agent(contracts::AgentType type);
+// An input that points at the file where a long prompt is.
+std::string pointer_to(const std::string& file, const Job& job);
+
+// The registry; lives as long as the process.
+const Agent& agent_of(contracts::AgentType type);
 
 }  // namespace codegen::wrapper

@@ -57,6 +57,19 @@ void put_input(object& data, const boost::json::value& input) {
     }
 }
 
+std::optional<contracts::AgentUsage> usage_since(const contracts::AgentUsage& total,
+                                                 const std::optional<contracts::AgentUsage>& before) {
+    if (!before || total.input_tokens < before->input_tokens || total.output_tokens < before->output_tokens)
+        return std::nullopt;
+    contracts::AgentUsage out = total;
+    out.input_tokens -= before->input_tokens;
+    out.output_tokens -= before->output_tokens;
+    out.cache_read_tokens -= before->cache_read_tokens;
+    out.cache_write_tokens -= before->cache_write_tokens;
+    out.turns -= before->turns;
+    return out;
+}
+
 StreamEvent usage_event(object data, const std::optional<contracts::AgentUsage>& usage) {
     if (usage) {
         object figures = json::to_value(*usage).as_object();

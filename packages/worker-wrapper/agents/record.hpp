@@ -23,6 +23,10 @@ StreamEvent text_event(contracts::AgentEventKind kind, std::string_view text,
                        std::optional<boost::json::object> data = {});
 // The input of a tool call, or only its size when it is too long for an event.
 void put_input(boost::json::object& data, const boost::json::value& input);
+// What one run used, when the program gives the figures of its whole conversation. Nothing rather than a wrong figure:
+// not known before, not known now.
+std::optional<contracts::AgentUsage> usage_since(const contracts::AgentUsage& total,
+                                                 const std::optional<contracts::AgentUsage>& before);
 // The event of a final record: `data` and the usage.
 StreamEvent usage_event(boost::json::object data, const std::optional<contracts::AgentUsage>& usage);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "shared/json/enum.hpp"
@@ -13,15 +14,25 @@ namespace codegen::worker_manager {
 namespace fs = std::filesystem;
 
 std::optional<AgentBinary> agent_binary(contracts::AgentType type) {
-    if (type != contracts::AgentType::claude) return std::nullopt;
-    // The version and its integrity hash stand in images/agents/claude/install.sh too, which checks both.
-    return AgentBinary{.agent = "claude", .version = "2.1.197", .folder = "claude-2.1.197", .program = "claude"};
-}
-
-Result<void> supported(contracts::AgentType type) {
-    if (type == contracts::AgentType::claude || type == contracts::AgentType::custom) return {};
-    return fail(ErrorCategory::permanent, "invalid",
-                fmt::format("config.agent_type is \"{}\": this version runs claude and custom", json::name_of(type)));
+    struct Pinned {
+        contracts::AgentType type;
+        std::string_view version;  // images/agents/<agent>/install.sh has its hash
+        std::string_view program;
+        std::vector<std::string> companions;
+    };
+    static const std::vector<Pinned> pinned_programs{
+        {contracts::AgentType::claude, "2.1.197", "claude", {}},
+        {contracts::AgentType::factory, "0.215.0", "droid", {}},
+        {contracts::AgentType::codex, "0.169.0", "codex", {"codex-code-mode-host"}},
+    };
+    const auto pinned = std::ranges::find(pinned_programs, type, &Pinned::type);
+    if (pinned == pinned_programs.end()) return std::nullopt;
+    const std::string agent(json::name_of(type));
+    return AgentBinary{.agent = agent,
+                       .version = std::string(pinned->version),
+                       .folder = fmt::format("{}-{}", agent, pinned->version),
+                       .program = std::string(pinned->program),
+                       .companions = pinned->companions};
 }
 
 AgentStore::AgentStore(fs::path agents, fs::path scripts) : agents_(std::move(agents)), scripts_(std::move(scripts)) {}

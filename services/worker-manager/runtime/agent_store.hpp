@@ -1,4 +1,4 @@
-// The agents' own programs: one native file each, fetched from npm at a pinned version by
+// The agents' own programs: native files, fetched from npm at a pinned version by
 // images/agents/<agent>/install.sh and kept in <state>/agents/<agent>-<version>/. Used by the sandbox directly and
 // copied into images.
 #pragma once
@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "services/worker-manager/runtime/single_flight.hpp"
 #include "shared/async/async.hpp"
@@ -17,17 +18,16 @@
 namespace codegen::worker_manager {
 
 struct AgentBinary {
-    std::string agent;    // "claude"
-    std::string version;  // pinned
-    std::string folder;   // below <state>/agents: "claude-2.1.197"
-    std::string program;  // file in it: "claude"
+    std::string agent;                      // "claude"
+    std::string version;                    // pinned
+    std::string folder;                     // below <state>/agents: "claude-2.1.197"
+    std::string program;                    // file in it: "claude"
+    std::vector<std::string> companions{};  // files that the program looks for beside itself
     std::string inside_folder() const { return "/opt/codegen/agents/" + agent; }
     std::string inside() const { return inside_folder() + "/" + program; }
 };
-// nullopt: the agent needs no program of its own (custom). factory and codex have no runner yet: see supported().
+// nullopt: the agent needs no program of its own (custom).
 std::optional<AgentBinary> agent_binary(contracts::AgentType type);
-// Error for agent types that this build cannot run.
-Result<void> supported(contracts::AgentType type);
 
 class AgentStore {
   public:

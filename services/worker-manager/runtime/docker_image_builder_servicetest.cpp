@@ -130,11 +130,5 @@ TEST_F(ImageBuilderTest, ABaseThatCannotBePulledIsNamed) {
     EXPECT_THAT(tag.error().message, ::testing::HasSubstr("WORKER_BASE_IMAGE is \"localhost:1/none:1\""));
 }
 
-TEST_F(ImageBuilderTest, AgentsThatThisVersionCannotRunAreRefused) {
-    auto tag = run(builder_.ensure({.agent_type = contracts::AgentType::codex, .capabilities = {}, .image = {}}, {}));
-    ASSERT_FALSE(tag);
-    EXPECT_THAT(tag.error().message, ::testing::HasSubstr("config.agent_type is \"codex\""));
-}
-
 }  // namespace
 }  // namespace codegen::worker_manager

@@ -69,7 +69,6 @@ ImageBuilder::ImageBuilder(clients::DockerClient& client, ImageOptions options, 
       agents_(options_.agents, options_.image_scripts / "agents") {}
 
 Task<Result<std::string>> ImageBuilder::ensure(ImageRequest request, Progress progress) {
-    if (auto fine = supported(request.agent_type); !fine) co_return std::unexpected(fine.error());
     if (request.image) co_return co_await own_image(std::move(request), std::move(progress));
 
     auto from = co_await base(progress);
@@ -203,6 +202,8 @@ Task<Result<std::string>> ImageBuilder::build(ImageRecipe recipe, std::string ta
         auto program = co_await agents_.ensure(*recipe.agent, on_line);
         if (!program) co_return std::unexpected(program.error());
         context.push_back({.name = recipe.agent->program, .mode = 0755, .content = {}, .file = *program});
+        for (const std::string& name : recipe.agent->companions)
+            context.push_back({.name = name, .mode = 0755, .content = {}, .file = program->parent_path() / name});
     }
     context.push_back({.name = "Dockerfile", .content = dockerfile(recipe), .file = {}});
     for (std::size_t i = 0; i < recipe.authorities.size(); ++i)

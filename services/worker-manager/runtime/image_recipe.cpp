@@ -82,7 +82,11 @@ std::string dockerfile(const ImageRecipe& recipe) {
         "useradd -u 10001 -g agent -d /home/agent -s /bin/bash -M agent && "
         "install -d -o agent -g agent /home/agent /workspace && "
         "install -d /opt/codegen/bin /opt/codegen/agents /run/codegen && install -d -m 0700 /var/lib/codegen-worker\n";
-    if (recipe.agent) text += fmt::format("COPY {} {}\n", recipe.agent->program, recipe.agent->inside());
+    if (recipe.agent) {
+        std::string files = recipe.agent->program;
+        for (const std::string& name : recipe.agent->companions) files += " " + name;
+        text += fmt::format("COPY {} {}/\n", files, recipe.agent->inside_folder());
+    }
     text += "ENV LANG=C.UTF-8\nWORKDIR /workspace\n";
     return text;
 }

@@ -26,7 +26,7 @@ TEST(Dockerfile, HoldsTheBasePackagesTheAgentAndItsUser) {
     EXPECT_THAT(text, ::testing::StartsWith("FROM debian:bookworm-slim\n"));
     EXPECT_THAT(text, HasSubstr("--no-install-recommends bash ca-certificates git procps;"));
     EXPECT_THAT(text, HasSubstr("useradd -u 10001 -g agent"));
-    EXPECT_THAT(text, HasSubstr("COPY claude /opt/codegen/agents/claude/claude\n"));
+    EXPECT_THAT(text, HasSubstr("COPY claude /opt/codegen/agents/claude/\n"));
     EXPECT_THAT(text, Not(HasSubstr("sources.list")));
     EXPECT_THAT(text, Not(HasSubstr("COPY authorities")));
 }
@@ -110,12 +110,17 @@ TEST(DebianSources, TakesTheReleaseOfTheArchiveWithoutCredentials) {
     EXPECT_THAT(debian_sources("", "bookworm"), ElementsAre());
 }
 
-TEST(AgentTypes, OnlyWhatThisVersionRuns) {
-    EXPECT_TRUE(supported(contracts::AgentType::claude));
-    EXPECT_TRUE(supported(contracts::AgentType::custom));
-    EXPECT_FALSE(supported(contracts::AgentType::codex));
+TEST(ImageRecipe, AnAgentComesWithWhatItLooksForBesideItself) {
+    ImageRecipe codex = recipe();
+    codex.agent = agent_binary(contracts::AgentType::codex);
+    EXPECT_THAT(dockerfile(codex), HasSubstr("COPY codex codex-code-mode-host /opt/codegen/agents/codex/\n"));
+}
+
+TEST(AgentBinary, EachAgentButCustomHasAPinnedProgram) {
     EXPECT_FALSE(agent_binary(contracts::AgentType::custom));
     EXPECT_EQ(agent_binary(contracts::AgentType::claude)->inside(), "/opt/codegen/agents/claude/claude");
+    EXPECT_EQ(agent_binary(contracts::AgentType::factory)->inside(), "/opt/codegen/agents/factory/droid");
+    EXPECT_EQ(agent_binary(contracts::AgentType::codex)->folder, "codex-0.169.0");
 }
 
 }  // namespace

@@ -154,7 +154,6 @@ Task<Result<std::string>> SandboxRuntime::prepare_image(ImageRequest request,
                        fmt::format("config.image is \"{}\": the sandbox runtime has no images; use RUNTIME=docker or "
                                    "leave it out",
                                    *request.image));
-    if (auto fine = supported(request.agent_type); !fine) co_return std::unexpected(fine.error());
     struct Needed {
         contracts::Capability capability;
         const char* program;

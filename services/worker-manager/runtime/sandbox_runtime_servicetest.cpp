@@ -320,9 +320,6 @@ TEST_F(SandboxRuntimeTest, RefusesWhatItCannotGive) {
         {.agent_type = contracts::AgentType::custom, .capabilities = {contracts::Capability::docker}, .image = {}},
         {}));
     EXPECT_FALSE(docker);
-    auto codex =
-        run(runtime->prepare_image({.agent_type = contracts::AgentType::codex, .capabilities = {}, .image = {}}, {}));
-    EXPECT_FALSE(codex);
     auto fine = run(runtime->prepare_image(
         {.agent_type = contracts::AgentType::custom, .capabilities = {contracts::Capability::git}, .image = {}}, {}));
     EXPECT_EQ(fine.value_or("error"), "");

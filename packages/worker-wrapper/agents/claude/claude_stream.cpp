@@ -190,6 +190,9 @@ class ClaudeStream final : public AgentStream {
 
 }  // namespace
 
-std::unique_ptr<AgentStream> Claude::stream() const { return std::make_unique<ClaudeStream>(); }
+// Its figures are those of one run, also of a resumed conversation.
+std::unique_ptr<AgentStream> Claude::stream(std::optional<contracts::AgentUsage>) const {
+    return std::make_unique<ClaudeStream>();
+}
 
 }  // namespace codegen::wrapper

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "packages/worker-wrapper/agents/claude/claude.hpp"
+#include "packages/worker-wrapper/agents/recording.hpp"
 
 namespace codegen::wrapper {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 using contracts::AgentEventKind;
 using ::testing::HasSubstr;
 
-std::unique_ptr<AgentStream> claude() { return Claude().stream(); }
+std::unique_ptr<AgentStream> claude() { return Claude().stream({}); }
 
 std::string assistant(std::string_view id, std::string_view block, std::string_view parent = "null") {
     return fmt::format(
@@ -134,6 +135,25 @@ TEST(ClaudeStream, LongTextsAreCutInEventsOnly) {
     EXPECT_EQ(events[0].text->size(), kLongestEventText);
     EXPECT_TRUE(events[0].data->at("truncated").as_bool());
     EXPECT_TRUE(stream->verdict());
+}
+
+TEST(ClaudeStream, RecordedToolUse) {
+    auto stream = claude();
+    const auto events = replay(*stream, "claude/recorded/tool_use.jsonl");
+    using K = AgentEventKind;
+    EXPECT_THAT(kinds(events), ::testing::ElementsAre(K::status, K::text, K::tool_call, K::tool_result, K::tool_call,
+                                                      K::tool_result, K::text, K::usage));
+    EXPECT_TRUE(stream->summary().final_record->success);
+    EXPECT_EQ(stream->verdict()->summary, "made it");
+    EXPECT_EQ(stream->summary().usage->input_tokens, 300);
+    EXPECT_EQ(stream->summary().usage->turns, 3);
+}
+
+TEST(ClaudeStream, RecordedProviderError) {
+    auto stream = claude();
+    replay(*stream, "claude/recorded/provider_401.jsonl");
+    EXPECT_FALSE(stream->summary().final_record->success);
+    EXPECT_EQ(stream->summary().final_record->reason, contracts::FailureReason::provider_error);
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ void Custom::plan(const contracts::WrapperConfig& config, const Job&, const std:
     if (!config.instructions.empty()) plan.files.push_back({std::string(kHome) + "/AGENTS.md", config.instructions});
 }
 
-std::unique_ptr<AgentStream> Custom::stream() const { return std::make_unique<CustomStream>(); }
+std::unique_ptr<AgentStream> Custom::stream(std::optional<contracts::AgentUsage>) const {
+    return std::make_unique<CustomStream>();
+}
 
 }  // namespace codegen::wrapper

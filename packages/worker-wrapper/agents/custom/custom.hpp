@@ -11,7 +11,7 @@ class Custom final : public Agent {
     void plan(const contracts::WrapperConfig& config, const Job& job, const std::string& session_id,
               LaunchPlan& plan) const override;
     SessionRule session_rule() const override { return SessionRule::none; }
-    std::unique_ptr<AgentStream> stream() const override;
+    std::unique_ptr<AgentStream> stream(std::optional<contracts::AgentUsage> before) const override;
 };
 
 }  // namespace codegen::wrapper

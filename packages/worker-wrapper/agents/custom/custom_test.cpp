@@ -8,7 +8,7 @@ namespace {
 using contracts::AgentEventKind;
 
 TEST(CustomStream, EachLineIsItsOwnText) {
-    auto stream = Custom().stream();
+    auto stream = Custom().stream({});
     const auto events = stream->line("hello", false);
     ASSERT_EQ(events.size(), 1u);
     EXPECT_EQ(events[0].kind, AgentEventKind::text);
