@@ -62,6 +62,8 @@ constexpr std::array kSettings{
     Setting{size, "BUNDLE_LIMIT", "", "100m", "largest bundle of commits that leaves a worker", ""},
     Setting{size, "UNPACKED_LIMIT", "", "150m", "most that the objects of those commits may unpack to", ""},
     Setting{text, "EGRESS_ALLOW", "", "", "comma-separated host:port patterns that workers may reach by CONNECT, e.g. registry.npmjs.org:443,*.debian.org:80", ""},
+    Setting{integer, "MAX_TOKENS_PER_TASK", "", "0", "tokens of model usage, of all kinds, after which a task is stopped with reason budget; 0: no limit", ""},
+    Setting{integer, "PROVIDER_PATIENCE", "", "120", "seconds of nothing but failures of the model provider after which a run is stopped with reason provider_error; 0: endless", ""},
     Setting{secret, "ANTHROPIC_API_KEY", "", "", "key of the model provider; stays in the control plane, the gateway puts it in", ""},
     Setting{secret, "ANTHROPIC_AUTH_TOKEN", "", "", "the same as a bearer token", ""},
     Setting{text, "ANTHROPIC_BASE_URL", "", "https://api.anthropic.com", "where the model provider is", ""},

@@ -222,6 +222,8 @@ struct Roles::Impl {
         o.images.keep = std::chrono::hours(24) * configuration.integer("IMAGE_KEEP_DAYS");
         o.network = configuration.text("WORKER_NETWORK");
         o.egress_allow = split(configuration.text("EGRESS_ALLOW"));
+        o.max_tokens_per_task = configuration.integer("MAX_TOKENS_PER_TASK");
+        o.provider_patience = std::chrono::seconds(configuration.integer("PROVIDER_PATIENCE"));
         o.providers = {worker_manager::anthropic_provider(configuration.text("ANTHROPIC_BASE_URL"),
                                                           configuration.text("ANTHROPIC_API_KEY"),
                                                           configuration.text("ANTHROPIC_AUTH_TOKEN")),

@@ -132,6 +132,12 @@ void AgentRun::ask_again() {
 
 void AgentRun::stop() { on(RunEvent::stop_requested); }
 
+void AgentRun::halt(contracts::FailureReason reason, std::string error) {
+    facts_.halt_reason = reason;
+    facts_.halt_error = std::move(error);
+    on(RunEvent::halted);
+}
+
 std::string AgentRun::take_verdict(contracts::AgentVerdict verdict) {
     using State = RunLifecycle::State;
     if (lifecycle_.state() == State::collecting || lifecycle_.state() == State::done)

@@ -24,6 +24,8 @@ Outcome decide_run(const RunFacts& facts) {
     if (facts.start_error)
         return error(FailureReason::infrastructure, "the agent could not be started: " + *facts.start_error);
     if (facts.cut == Cut::cancelled) return error(FailureReason::cancelled, "the worker was stopped");
+    if (facts.cut == Cut::halted)
+        return error(facts.halt_reason.value_or(FailureReason::infrastructure), facts.halt_error);
     if (facts.cut == Cut::timeout)
         return {ResultStatus::timeout, FailureReason::timeout,
                 "the agent was stopped after " + std::to_string(facts.timeout_seconds) + " s"};
@@ -35,6 +37,7 @@ Outcome decide_run(const RunFacts& facts) {
     const bool own_success = facts.needs_final_record
                                  ? facts.summary.final_record && facts.summary.final_record->success
                                  : facts.end.exit_code == 0;
+    if (!own_success && facts.halt_reason) return error(*facts.halt_reason, facts.halt_error);
     if (!own_success) {
         if (facts.verdict && facts.verdict->status == VerdictStatus::failure)
             return {ResultStatus::failed, FailureReason::agent_failure, facts.verdict->summary};

@@ -10,7 +10,7 @@
 namespace codegen::wrapper {
 
 // Why the wrapper ended the agent, when it did.
-enum class Cut { none, timeout, cancelled };
+enum class Cut { none, timeout, cancelled, halted };
 
 struct AgentEnd {
     std::optional<int> exit_code;
@@ -23,6 +23,9 @@ struct RunFacts {
     std::optional<std::string> start_error;  // the agent never ran
     Cut cut = Cut::none;
     std::int64_t timeout_seconds = 0;
+    // What the gateway said when it ended the run (Cut::halted), or just after the agent had given up by itself.
+    std::optional<contracts::FailureReason> halt_reason;
+    std::string halt_error;
     AgentEnd end;
     bool oom_counter_rose = false;
     std::int64_t memory_limit = 0;  // bytes; 0: unknown

@@ -50,9 +50,12 @@ std::vector<RunAction> RunLifecycle::on(RunEvent event) {
             owes_verdict_ = true;
             return {};
         case RunEvent::timed_out:
+        case RunEvent::halted:
         case RunEvent::stop_requested: {
             may_ask_ = false;
-            const Cut cut = event == RunEvent::timed_out ? Cut::timeout : Cut::cancelled;
+            const Cut cut = event == RunEvent::timed_out ? Cut::timeout
+                            : event == RunEvent::halted  ? Cut::halted
+                                                         : Cut::cancelled;
             if (state_ == State::starting || state_ == State::running) {
                 cut_ = cut;
                 state_ = State::terminating;

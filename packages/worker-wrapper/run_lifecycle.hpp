@@ -20,6 +20,7 @@ enum class RunEvent {
     owes_verdict,    // said before tree_gone: it ended well, could go on, and has reported nothing
     timed_out,
     stop_requested,
+    halted,  // by the gateway
     grace_over,
     collected,  // head and bundle are there, or failed
 };

@@ -51,6 +51,10 @@ Wrapper::Wrapper(Loop& loop, contracts::WrapperConfig config, std::string own_pr
       link_(
           loop, config_.redis_socket, [this] { link_up(); }, [] {}),
       outbox_(loop, link_),
+      gateway_(loop, std::filesystem::path(config_.redis_socket).replace_filename("control.sock").string(),
+               [this](contracts::FailureReason reason, std::string error) {
+                   if (run_) run_->halt(reason, std::move(error));
+               }),
       body_(loop, config_, std::move(own_program)),
       agent_socket_(loop,
                     [this](std::string_view line) {
@@ -104,6 +108,7 @@ Result<void> Wrapper::run() {
     });
     loop_.before_wait([this] { before_wait(); });
     link_.start();
+    gateway_.start();
     body_.prepare();
     loop_.run();
     return {};
@@ -261,6 +266,7 @@ void Wrapper::begin(Job job) {
     };
     hooks.output = [this](std::string_view bytes) { raw_output_.append(bytes); };
     hooks.done = [this](contracts::ResultFile file) { end(std::move(file)); };
+    gateway_.begin(job.request_id, job.developer ? job.developer->budget_usd : std::nullopt);
     run_ = std::make_unique<AgentRun>(loop_, config_, body_, std::move(job), session_id_, std::move(hooks));
     run_->start();
 }
@@ -285,6 +291,7 @@ void Wrapper::say_lost(Job job) {
 
 void Wrapper::end(contracts::ResultFile file) {
     const Job& job = run_->job();
+    gateway_.end();
     if (file.output.session_id && agent_of(config_.agent_type).session_rule() == SessionRule::reported)
         session_id_ = *file.output.session_id;
     session_usage_ = run_->session_usage();

@@ -11,6 +11,7 @@
 #include "packages/worker-wrapper/agent_socket.hpp"
 #include "packages/worker-wrapper/event_buffer.hpp"
 #include "packages/worker-wrapper/forwarder.hpp"
+#include "packages/worker-wrapper/gateway_link.hpp"
 #include "packages/worker-wrapper/input_reader.hpp"
 #include "packages/worker-wrapper/outbox.hpp"
 #include "packages/worker-wrapper/record_file.hpp"
@@ -56,6 +57,7 @@ class Wrapper {
     const ResultStore store_;
     RedisLink link_;
     Outbox outbox_;
+    GatewayLink gateway_;
     std::vector<std::unique_ptr<InputReader>> readers_;
     Body body_;
     AgentSocket agent_socket_;

@@ -175,6 +175,73 @@ TEST_P(Worker, StopCancelsTheRun) {
     EXPECT_TRUE(std::filesystem::exists(worker.path("state/result-r1.json")));
 }
 
+// The gateway's end of control.sock: what the wrapper says, a line each, is printed; one line is said at each
+// connection.
+class ControlEnd {
+  public:
+    ControlEnd(const TestWorker& worker, const std::string& say) {
+        output_ = worker.path("control.log");
+        SpawnSpec server;
+        server.argv = {"python3", "-c", R"(
+import os, socket, sys
+if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o666); s.listen()
+while True:
+    c, _ = s.accept()
+    for line in c.makefile("r"):
+        if "budget" in line: c.sendall(sys.argv[3].encode() + b"\n")
+        with open(sys.argv[2], "a") as log: log.write(line)
+)", worker.path("gateway/wrapper/control.sock"), output_, say};
+        server.environment = {{"PATH", "/usr/bin:/bin"}};
+        server.die_with_parent = true;
+        auto pid = spawn(server);
+        EXPECT_TRUE(pid) << pid.error().message;
+        pid_ = pid.value_or(-1);
+    }
+    ~ControlEnd() {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    std::string heard() const {
+        std::ifstream file(output_);
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+
+  private:
+    std::string output_;
+    pid_t pid_ = -1;
+};
+
+TEST_P(Worker, TheGatewayEndsARunThatMayNotGoOn) {
+    const std::string time = unusual_seconds();
+    TestWorker worker(GetParam(), "setsid sleep " + time + " & echo up; sleep " + time);
+    const ControlEnd gateway(worker, R"({"run":"r1","stop":"budget","error":"0.1200 USD, the budget is 0.1 USD"})");
+    worker.start();
+    worker.send_raw(R"({"request_id":"r1","task_id":"t1","project_id":"p1","prompt":"x","budget_usd":0.1})");
+    const auto result = worker.expect_result("r1");
+    EXPECT_EQ(result.status, ResultStatus::error);
+    EXPECT_EQ(result.reason, FailureReason::budget);
+    EXPECT_THAT(result.error.value_or(""), HasSubstr("0.1200 USD"));
+    EXPECT_EQ(TestWorker::processes_with(time), 0);
+    ASSERT_TRUE(wait_until([&] { return gateway.heard().contains("ended"); }));
+    EXPECT_EQ(gateway.heard(), "{\"run\":\"r1\",\"budget_usd\":1E-1}\n{\"ended\":\"r1\"}\n");
+}
+
+TEST_P(Worker, AGatewayThatIsBackHearsWhatItsPredecessorHadCounted) {
+    TestWorker worker(GetParam(), "echo up; while [ ! -e go ]; do sleep 0.05; done; " + std::string(kSuccess));
+    auto gateway = std::make_unique<ControlEnd>(worker, R"({"run":"r1","tokens":1234,"usd":0.5})");
+    worker.start();
+    worker.send_raw(R"({"request_id":"r1","task_id":"t1","project_id":"p1","prompt":"x","budget_usd":2})");
+    ASSERT_TRUE(wait_until([&] { return worker.has_event("up") && gateway->heard().contains("r1"); }));
+    gateway.reset();
+    // A word about another run is not for this one.
+    gateway = std::make_unique<ControlEnd>(worker, R"({"run":"r0","stop":"budget","error":"x"})");
+    ASSERT_TRUE(wait_until([&] { return gateway->heard().contains("1.234E3"); })) << gateway->heard();
+    EXPECT_THAT(gateway->heard(), HasSubstr("\"usd\":5E-1"));
+    shell("touch " + worker.path("workspace/go"));
+    EXPECT_EQ(worker.expect_result("r1").status, ResultStatus::success);
+}
+
 TEST_P(Worker, MalformedInputIsADeadLetter) {
     TestWorker worker(GetParam(), kSuccess);
     worker.start();

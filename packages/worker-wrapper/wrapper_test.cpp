@@ -144,6 +144,21 @@ TEST(Outcome, TableOfReasons) {
              f.timeout_seconds = 7;
          },
          S::timeout, R::timeout, "after 7 s"},
+        {"halted",
+         [](RunFacts& f) {
+             f.cut = Cut::halted;
+             f.halt_reason = R::budget;
+             f.halt_error = "0.12 USD";
+         },
+         S::error, R::budget, "0.12 USD"},
+        {"halted when it had given up",
+         [](RunFacts& f) {
+             f.end = {1, {}};
+             f.halt_reason = R::provider_error;
+             f.halt_error = "only 529";
+         },
+         S::error, R::provider_error, "only 529"},
+        {"halted when it was done", [](RunFacts& f) { f.halt_reason = R::budget; }, S::success, {}, ""},
         {"oom",
          [](RunFacts& f) {
              f.end = {{}, 9};
@@ -247,7 +262,7 @@ TEST(Outcome, TableOfReasons) {
 TEST(RunLifecycle, RandomOrders) {
     using enum RunEvent;
     const std::vector<RunEvent> all{start_failed, started,        agent_ended, streams_closed,
-                                    timed_out,    stop_requested, grace_over};
+                                    timed_out,    stop_requested, halted,      grace_over};
     for (unsigned seed = 0; seed < 20000; ++seed) {
         std::mt19937 random(seed);
         RunLifecycle run;
@@ -321,6 +336,7 @@ TEST(RunLifecycle, TheFirstCutCounts) {
     RunLifecycle run;
     run.on(RunEvent::started);
     EXPECT_THAT(run.on(RunEvent::timed_out), ElementsAre(RunAction::terminate));
+    EXPECT_TRUE(run.on(RunEvent::halted).empty());
     EXPECT_TRUE(run.on(RunEvent::stop_requested).empty());
     EXPECT_EQ(run.cut(), Cut::timeout);
     EXPECT_THAT(run.on(RunEvent::grace_over), ElementsAre(RunAction::kill_tree));

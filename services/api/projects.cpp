@@ -15,6 +15,9 @@ using contracts::ProjectPatch;
 using contracts::ProjectStatus;
 using contracts::ServiceModule;
 
+constexpr std::size_t kMostEgressEntries = 200;
+constexpr std::size_t kLongestEgress = 300;
+
 std::string modules_text(const std::vector<ServiceModule>& modules) {
     std::vector<std::string> names;
     for (const auto module : modules) names.emplace_back(json::name_of(module));
@@ -50,6 +53,37 @@ std::expected<void, http::Response> check_owner(const Caller& caller, std::optio
         http::problem(403, "only an admin may give a project to another user", {{"owner_id", "is not you"}}));
 }
 
+// What a project's workers may reach beyond the installation's own list: a hole in their wall, so nobody opens it for
+// himself. `id`: the project as it is; the same list again is no change.
+Task<std::expected<void, http::Response>> check_egress(const Context* context, boost::json::object config,
+                                                       std::optional<std::string> id) {
+    constexpr std::string_view kPath = "config.egress_allow";
+    const auto* wanted = config.if_contains("egress_allow");
+    if (!wanted) co_return std::expected<void, http::Response>{};
+    const auto* list = wanted->if_array();
+    if (!list || list->size() > kMostEgressEntries) {
+        co_return invalid_field(std::string(kPath),
+                                fmt::format("expected an array of at most {} host:port patterns", kMostEgressEntries));
+    }
+    for (std::size_t i = 0; i < list->size(); ++i) {
+        const auto* text = list->at(i).if_string();
+        if (!text || text->find(':') == text->npos || text->find(',') != text->npos || text->size() > kLongestEgress) {
+            co_return invalid_field(fmt::format("{}[{}]", kPath, i), "expected host:port, *.domain:port or *:port");
+        }
+    }
+    if (context->caller.sees_all()) co_return std::expected<void, http::Response>{};
+    if (id) {
+        auto rows = co_await context->database.query("SELECT config FROM projects WHERE id = :id", {{"id", *id}});
+        if (!rows) co_return std::unexpected(problem_of(rows.error()));
+        if (rows->rows.empty()) co_return std::expected<void, http::Response>{};  // 404 comes by itself
+        const auto stored = object_column(rows->rows.front(), "config");
+        const auto* now = stored.if_contains("egress_allow");
+        if (now && *now == *wanted) co_return std::expected<void, http::Response>{};
+    }
+    co_return std::unexpected(http::problem(403, "only an admin may say which hosts a project's workers reach",
+                                            {{std::string(kPath), "is not what it was"}}));
+}
+
 http::Response refused(const Error& error, std::optional<std::int64_t> owner) {
     if (error.code == "constraint") {
         return invalid_field("owner_id", fmt::format("no user has the id {}", owner.value_or(0))).error();
@@ -75,6 +109,8 @@ Task<http::Response> create(const Context* context) {
     if (!body) co_return body.error();
     if (!body->owner_id) body->owner_id = context->caller.user_id;
     if (auto mine = check_owner(context->caller, body->owner_id); !mine) co_return mine.error();
+    auto walled = co_await check_egress(context, body->config, std::nullopt);
+    if (!walled) co_return walled.error();
     const auto id = id_or_new(body->id);
     body->id = id;
     const auto hash = sha256_hex(json::write(*body));
@@ -147,6 +183,8 @@ Task<http::Response> put(const Context* context) {
     if (body->owner_id) {
         if (auto mine = check_owner(context->caller, body->owner_id); !mine) co_return mine.error();
     }
+    auto walled = co_await check_egress(context, body->config, context->id());
+    if (!walled) co_return walled.error();
     auto answer = co_await update(context,
                                   "name = :name, description = :description, status = :status, modules = :modules, "
                                   "repository_url = :repository_url, github_repo_id = :github_repo_id, "
@@ -161,6 +199,10 @@ Task<http::Response> patch(const Context* context) {
     if (!body) co_return body.error();
     if (body->owner_id.present) {
         if (auto mine = check_owner(context->caller, body->owner_id.value); !mine) co_return mine.error();
+    }
+    if (body->config.present) {
+        auto walled = co_await check_egress(context, *body->config.value, context->id());
+        if (!walled) co_return walled.error();
     }
     Assignments changes;
     if (body->name.present) changes.set("name", *body->name.value);

@@ -21,9 +21,12 @@ Task<Result<void>> Manager::run() {
     settings.api_url = options_.api_url;
     settings.providers = options_.providers;
     settings.egress = std::move(*egress);
-    gateway_settings_ = std::make_shared<const GatewaySettings>(std::move(settings));
+    settings.max_tokens_per_task = options_.max_tokens_per_task;
+    settings.provider_patience = options_.provider_patience;
     auto api = clients::ApiClient::make(executor_, options_.api_url, options_.service_token);
     if (!api) co_return std::unexpected(api.error());
+    settings.prices = std::make_shared<PriceBook>(prices_from(*api));
+    gateway_settings_ = std::make_shared<const GatewaySettings>(std::move(settings));
     api_ = std::make_unique<clients::ApiClient>(std::move(*api));
     auto programs = install_programs(options_.programs_source, options_.state_directory / "bin");
     if (!programs) co_return std::unexpected(in_context(programs.error(), "programs for workers"));
@@ -110,6 +113,7 @@ Task<void> Manager::renew_token(WorkerPtr worker) {
         if (worker->alive()) {
             auto held = co_await worker->turn.take();
             auto fetched = worker->alive() ? co_await fetch_token(worker) : Result<void>{};
+            if (fetched) fetched = co_await count_earlier_usage(worker);
             if (fetched) co_return;
             log::warning("token of an adopted worker",
                          {{"worker_id", worker->row.worker_id}, {"error", fetched.error().message}});

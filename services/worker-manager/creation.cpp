@@ -280,9 +280,13 @@ Task<Result<void>> Manager::make_body(WorkerPtr worker) {
     if (!directories_made) co_return std::unexpected(in_context(directories_made.error(), "directories"));
     auto workspace = co_await step(worker, make_workspace(worker, agent));
     if (!workspace) co_return std::unexpected(in_context(workspace.error(), "workspace"));
+    auto egress = co_await step(worker, learn_egress(worker));
+    if (!egress) co_return std::unexpected(egress.error());
     if (auto opened = open_gateway(worker); !opened) co_return std::unexpected(in_context(opened.error(), "gateway"));
     auto token = co_await step(worker, fetch_token(worker));
     if (!token) co_return std::unexpected(in_context(token.error(), "token"));
+    auto counted = co_await step(worker, count_earlier_usage(worker));
+    if (!counted) co_return std::unexpected(counted.error());
 
     auto started = co_await step(worker, runtime_->start(body_spec(*worker, agent)));
     if (!started) co_return std::unexpected(in_context(started.error(), runtime_->name()));
@@ -342,6 +346,7 @@ Result<void> Manager::open_gateway(const WorkerPtr& worker) {
                              reads_pool(worker->command),
                              user,
                              from_context(worker->command, "task_id"),
+                             learned_egress(*worker),
                              config.allowed_commands};
     auto gateway =
         Gateway::make(executor_, redis_, gateway_settings_, std::move(identity), counts_from_json(worker->row.gateway));

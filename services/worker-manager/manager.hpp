@@ -129,6 +129,10 @@ class Manager {
     Result<WorkerLimits> limits_of(const contracts::WorkerConfig& config) const;
     void ask_admission(const Worker& worker);
     std::optional<HostMemory> host_memory() const;
+    // task_rules.cpp
+    Task<Result<void>> learn_egress(WorkerPtr worker);
+    static std::vector<std::string> learned_egress(const Worker& worker);
+    Task<Result<void>> count_earlier_usage(WorkerPtr worker);
 
     // removal.cpp
     Task<Result<void>> on_delete(contracts::DeleteWorkerCommand command);

@@ -49,6 +49,8 @@ struct Options {
 
     std::vector<std::string> egress_allow;  // EGRESS_ALLOW
     std::vector<ModelProvider> providers;
+    std::int64_t max_tokens_per_task = 0;                 // MAX_TOKENS_PER_TASK; 0: no limit
+    std::chrono::milliseconds provider_patience{120000};  // PROVIDER_PATIENCE; 0: endless
     CollectLimits collect;
     std::map<std::string, std::string> provider_environment;  // settings for agents, never a key
     PeopleOptions people;

@@ -1,7 +1,8 @@
-// Acceptance F: what a worker can reach and see, tried from inside, as the agent.
+// Acceptance F: what a worker can reach and see, tried from inside, as the agent and as uid 0.
 #include <gtest/gtest.h>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <fstream>
 #include <sstream>
 
 #include "shared/base/ids.hpp"
@@ -25,9 +26,63 @@ class Isolation : public OnEachRuntime {
                   "task/" + task + ":report"})
             .output;
     }
+    // Runs `script` as uid 0 in the same place. A person with the engine can; in the sandbox nobody inside can.
+    std::string inside_as_root(ControlPlane& plane, const std::string& script) {
+        const auto project = plane.create_project("p");
+        const auto task = plane.start_task(project, kWaitForGo + kCommitAndReport);
+        const auto worker = plane.wait_for_worker(task);
+        auto done = plane.run({"docker", "exec", "-u", "0", plane.body_id(worker), "bash", "-c", script});
+        std::ofstream(plane.worker_directory(worker) / "workspace" / "go").close();
+        plane.wait_for_end(task);
+        return done.output + done.errors;
+    }
     static std::string reversed(std::string text) {
         std::ranges::reverse(text);
         return text;
+    }
+    // What the control plane knows and no worker may.
+    static std::vector<std::string> secrets_of(ControlPlane& plane) {
+        std::vector<std::string> secrets;
+        for (const char* file : {"admin.token", "service.token"}) {
+            auto token = posix::read_file(plane.state() / file, 4096);
+            EXPECT_TRUE(token);
+            if (token) secrets.push_back(token->substr(0, token->find('\n')));
+        }
+        const auto address = redis::parse_address(posix::read_file(plane.state() / "redis.url", 4096).value());
+        EXPECT_TRUE(address && !address->password.empty());
+        if (address) secrets.push_back(address->password);
+        return secrets;
+    }
+    // Looks everywhere that can be read; prints found=0 or found=1. The secrets are reversed in the script: its own
+    // text must not be what the search finds.
+    static std::string search_for(const std::vector<std::string>& secrets) {
+        std::string script = "found=0\n";
+        for (const auto& secret : secrets) {
+            EXPECT_GE(secret.size(), 16u);
+            script +=
+                "s=$(printf %s " + reversed(secret) + " | rev 2>/dev/null || printf %s " + reversed(secret) +
+                " | perl -ne 'print scalar reverse')\n"
+                "grep -rlsF --exclude-dir=proc --exclude-dir=sys --exclude-dir=usr -e \"$s\" / && found=1\n"
+                "for p in /proc/[0-9]*; do for f in environ cmdline maps; do tr '\\0' '\\n' < $p/$f 2>/dev/null | "
+                "grep -qF -e \"$s\" && { echo $p/$f; found=1; }; done; done\n";
+        }
+        return script + "echo found=$found\n";
+    }
+    // Tries to connect: "REACHED" for what answers. `port`: where the test listens on every address of the host.
+    static std::string reach_out(ControlPlane& plane, const std::string& port) {
+        std::istringstream addresses(plane.run({"hostname", "-I"}).output);
+        std::string script;
+        for (std::string address; addresses >> address;)
+            if (!address.contains(':'))
+                script += "(exec 3<>/dev/tcp/" + address + "/" + port + ") && echo REACHED " + address + "\n";
+        for (const char* target : {"127.0.0.1", "172.17.0.1", "172.17.0.2", "deb.debian.org", "localhost"})
+            script += "(exec 3<>/dev/tcp/" + std::string(target) + "/" + port + ") && echo REACHED " + target + "\n";
+        return script +
+               R"(perl -MIO::Socket::UNIX -e 'for (@ARGV) { print IO::Socket::UNIX->new(Peer => $_) ? "REACHED $_\n" : "refused $_: $!\n" }' \
+        /var/run/docker.sock /run/docker.sock )" +
+               (plane.state() / "api.sock").string() + " " + (plane.state() / "manager.sock").string() + " " +
+               (plane.state() / "redis" / "redis.sock").string() +
+               "\necho done\n";
     }
 };
 
@@ -47,29 +102,10 @@ TEST_P(Isolation, PidOneIsOursAndTheCommandIsOnThePath) {
 TEST_P(Isolation, NoCanaryOfAnySecretIsFound) {
     const auto canary = "canary" + random_token(12);
     ControlPlane plane({.runtime = runtime(), .environment = {{"ANTHROPIC_API_KEY", canary}}});
-    std::vector<std::string> secrets{canary};
-    for (const char* file : {"admin.token", "service.token"}) {
-        auto token = posix::read_file(plane.state() / file, 4096);
-        ASSERT_TRUE(token);
-        secrets.push_back(token->substr(0, token->find('\n')));
-    }
-    auto url = posix::read_file(plane.state() / "redis.url", 4096);
-    ASSERT_TRUE(url);
-    const auto address = redis::parse_address(*url);
-    ASSERT_TRUE(address);
-    ASSERT_FALSE(address->password.empty());
-    secrets.push_back(address->password);
-    // Reversed in the script: its own text must not be what the search finds.
-    std::string script = "found=0\n";
-    for (const auto& secret : secrets) {
-        ASSERT_GE(secret.size(), 16u);
-        script += "s=$(printf %s " + reversed(secret) + " | rev 2>/dev/null || printf %s " + reversed(secret) +
-                  " | perl -ne 'print scalar reverse')\n"
-                  "grep -rlsF --exclude-dir=proc --exclude-dir=sys --exclude-dir=usr -e \"$s\" / && found=1\n"
-                  "for p in /proc/[0-9]*; do for f in environ cmdline maps; do tr '\\0' '\\n' < $p/$f 2>/dev/null | "
-                  "grep -qF -e \"$s\" && { echo $p/$f; found=1; }; done; done\n";
-    }
-    script += "echo found=$found; cat /run/codegen/wrapper/redis.sock 2>&1; ls /var/lib/codegen-worker 2>&1";
+    auto secrets = secrets_of(plane);
+    secrets.push_back(canary);
+    const auto script =
+        search_for(secrets) + "cat /run/codegen/wrapper/redis.sock 2>&1; ls /var/lib/codegen-worker 2>&1";
     const auto report = inside(plane, script);
     EXPECT_TRUE(report.contains("found=0")) << report;
     EXPECT_FALSE(plane.log().contains(canary)) << "a secret is in the log";
@@ -81,23 +117,15 @@ TEST_P(Isolation, NothingBeyondTheGatewayCanBeReached) {
     boost::asio::ip::tcp::acceptor listener(io, {boost::asio::ip::tcp::v4(), 0});
     const auto port = std::to_string(listener.local_endpoint().port());
     ControlPlane plane({.runtime = runtime()});
-    std::istringstream addresses(plane.run({"hostname", "-I"}).output);
-    std::string script;
-    for (std::string address; addresses >> address;)
-        if (!address.contains(':'))
-            script += "(exec 3<>/dev/tcp/" + address + "/" + port + ") && echo REACHED " + address + "\n";
-    for (const char* target : {"127.0.0.1", "172.17.0.1", "172.17.0.2", "deb.debian.org", "localhost"})
-        script += "(exec 3<>/dev/tcp/" + std::string(target) + "/" + port + ") && echo REACHED " + target + "\n";
-    script +=
-        R"(perl -MIO::Socket::UNIX -e 'for (@ARGV) { print IO::Socket::UNIX->new(Peer => $_) ? "REACHED $_\n" : "refused $_: $!\n" }' \
-        /run/codegen/wrapper/redis.sock /var/run/docker.sock /run/docker.sock )" +
-        (plane.state() / "api.sock").string() + " " + (plane.state() / "manager.sock").string() + " " +
-        (plane.state() / "redis" / "redis.sock").string() + "\n";
-    script += "echo done";
+    const auto script =
+        R"(perl -MIO::Socket::UNIX -e 'print IO::Socket::UNIX->new(Peer => $_) ? "REACHED $_\n" : "refused $_: $!\n" for @ARGV' \
+        /run/codegen/wrapper/redis.sock /run/codegen/wrapper/control.sock
+)" + reach_out(plane, port);
     const auto report = inside(plane, script);
     EXPECT_TRUE(report.contains("done")) << report;
     EXPECT_FALSE(report.contains("REACHED")) << report;
     EXPECT_TRUE(report.contains("refused /run/codegen/wrapper/redis.sock")) << report;
+    EXPECT_TRUE(report.contains("refused /run/codegen/wrapper/control.sock")) << report;
 }
 
 TEST_P(Isolation, DeniedStaysDeniedAfterEditingTheEnvironment) {
@@ -137,6 +165,63 @@ TEST_P(Isolation, TheGatewayRefusesOtherHostsAndSaysWhy) {
     EXPECT_EQ(count("HTTP/1.1 200"), 1) << report;
     EXPECT_TRUE(report.contains("example.com")) << "the refusal names the host: " << report;
     EXPECT_TRUE(report.contains("EGRESS_ALLOW")) << "the refusal names the way out: " << report;
+}
+
+// Sends commands to redis.sock as the wrapper would, and prints the first line of each answer.
+const std::string kSpeakRedis = R"(perl -MIO::Socket::UNIX -e '
+$s = IO::Socket::UNIX->new(Peer => "/run/codegen/wrapper/redis.sock") or die "no redis: $!\n";
+for my $command (@ARGV) {
+  my @words = split / /, $command;
+  print $s "*" . @words . "\r\n" . join("", map { "\$" . length($_) . "\r\n$_\r\n" } @words);
+  my $line = <$s>;
+  print "$command => $line";
+}' )";
+
+// Docker: what a person with the engine finds who goes in as root, or an agent that became root by a fault of the
+// kernel. Sandbox: that there is no root to become.
+TEST_P(Isolation, UidZeroInsideFindsNoSecretAndReachesNoFurther) {
+    const auto canary = "canary" + random_token(12);
+    boost::asio::io_context io;
+    boost::asio::ip::tcp::acceptor listener(io, {boost::asio::ip::tcp::v4(), 0});
+    ControlPlane plane({.runtime = runtime(), .environment = {{"ANTHROPIC_API_KEY", canary}}});
+    if (runtime() == "sandbox") {
+        const auto report =
+            inside(plane,
+                   "awk '{print \"maps \" $1 \" \" $3}' /proc/self/uid_map; unshare -Ur id -u || echo NO_NAMESPACE; "
+                   "perl -e '$> = 0; print \"euid $>\\n\"'; "
+                   "grep CapPrm /proc/self/status");
+        EXPECT_FALSE(report.contains("maps 0 ")) << report;
+        EXPECT_TRUE(report.contains("NO_NAMESPACE")) << report;
+        EXPECT_FALSE(report.contains("euid 0\n")) << report;
+        EXPECT_TRUE(report.contains("CapPrm:\t0000000000000000")) << report;
+        return;
+    }
+    auto secrets = secrets_of(plane);
+    secrets.push_back(canary);
+    const auto report = inside_as_root(
+        plane,
+        "exec 2>&1; id -u; grep CapEff /proc/self/status; " +
+            std::string(R"(perl -e 'print open(F, "<", "/proc/1/mem") ? "MEMORY\n" : "no memory: $!\n"'; )") +
+            search_for(secrets) + reach_out(plane, std::to_string(listener.local_endpoint().port())) + kSpeakRedis +
+            R"('PING' 'GET worker:session:other' 'XADD worker:commands * data x' 'XRANGE engineering:queue - +' 'CONFIG GET *' 'ACL LIST' 'KEYS *'
+ALLOWED_COMMANDS='*' /opt/codegen/bin/orchestrator --json project create --name evil; echo created=$?
+mount -t tmpfs none /mnt && echo MOUNTED; mknod /tmp/disk b 254 0 && echo DEVICE
+echo x > /opt/codegen/bin/evil && echo WRITTEN)");
+    EXPECT_TRUE(report.starts_with("0\n")) << report;
+    EXPECT_TRUE(report.contains("CapEff:\t00000000000000c0")) << "SETUID and SETGID alone: " << report;
+    EXPECT_TRUE(report.contains("no memory")) << report;
+    EXPECT_TRUE(report.contains("found=0")) << report;
+    EXPECT_TRUE(report.contains("done")) << report;
+    EXPECT_FALSE(report.contains("REACHED")) << report;
+    // The wrapper's Redis is reached, with the worker's own rights.
+    EXPECT_TRUE(report.contains("PING => +PONG")) << report;
+    for (const auto* denied : {"GET worker:session:other", "XADD worker:commands * data x",
+                               "XRANGE engineering:queue - +", "CONFIG GET *", "ACL LIST", "KEYS *"})
+        EXPECT_TRUE(report.contains(std::string(denied) + " => -NOPERM")) << denied << ": " << report;
+    EXPECT_TRUE(report.contains("created=3")) << report;
+    for (const auto* never : {"MOUNTED", "DEVICE", "MEMORY", "WRITTEN"})
+        EXPECT_FALSE(report.contains(never)) << never << report;
+    for (const auto& project : plane.api("/api/projects").as_array()) EXPECT_NE(project.at("name").as_string(), "evil");
 }
 
 CODEGEN_ON_EACH_RUNTIME(Isolation);

@@ -28,7 +28,8 @@ struct StartOptions {
     std::string agent_command;
     std::string model;
     std::string memory_limit;
-    int timeout = 0;  // s; 0: the default
+    int timeout = 0;        // s; 0: the default
+    double budget_usd = 0;  // 0: none
     WaitOptions wait;
 };
 
@@ -90,6 +91,7 @@ std::expected<contracts::TaskCreate, Failure> task_of(const StartOptions& option
     if (!options.model.empty()) task.task_metadata["model"] = options.model;
     if (!options.memory_limit.empty()) task.task_metadata["memory_limit"] = options.memory_limit;
     if (options.timeout > 0) task.task_metadata["timeout"] = options.timeout;
+    if (options.budget_usd > 0) task.task_metadata["budget_usd"] = options.budget_usd;
     return task;
 }
 
@@ -181,6 +183,9 @@ void add_start(CLI::App* group, Chosen& chosen) {
     command->add_option("--model", options->model, "The agent's model");
     command->add_option("--memory-limit", options->memory_limit, "The worker's memory, e.g. 2g");
     command->add_option("--timeout", options->timeout, "The agent's time limit in seconds (default 1800)")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--budget-usd", options->budget_usd,
+                        "What the whole task may spend on models, in US dollars; then it is stopped")
         ->check(CLI::PositiveNumber);
     command->add_flag("--wait", options->wait.wait, "Wait until the task has ended");
     add_wait_options(command, options->wait);

@@ -7,11 +7,14 @@
 namespace codegen::worker_manager {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::int64_t GatewayCounts::*>, 14> kFields{{
+constexpr std::array<std::pair<std::string_view, std::int64_t GatewayCounts::*>, 17> kFields{{
     {"api_requests", &GatewayCounts::api_requests},
     {"stream_entries", &GatewayCounts::stream_entries},
     {"model_requests", &GatewayCounts::model_requests},
     {"model_errors", &GatewayCounts::model_errors},
+    {"model_own_errors", &GatewayCounts::model_own_errors},
+    {"model_unmetered", &GatewayCounts::model_unmetered},
+    {"model_cost_microusd", &GatewayCounts::model_cost_microusd},
     {"model_input_tokens", &GatewayCounts::model_input_tokens},
     {"model_output_tokens", &GatewayCounts::model_output_tokens},
     {"model_cache_read_tokens", &GatewayCounts::model_cache_read_tokens},
@@ -25,6 +28,11 @@ constexpr std::array<std::pair<std::string_view, std::int64_t GatewayCounts::*>,
 }};
 
 }  // namespace
+
+std::int64_t tokens_of(const GatewayCounts& counts) {
+    return counts.model_input_tokens + counts.model_output_tokens + counts.model_cache_read_tokens +
+           counts.model_cache_write_tokens;
+}
 
 boost::json::object to_json(const GatewayCounts& counts) {
     boost::json::object out;

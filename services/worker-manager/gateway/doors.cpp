@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/json.hpp>
 
 #include "shared/logging/log.hpp"
 
@@ -57,6 +58,26 @@ http::Reply refuse(const Gate& gate, unsigned status, std::string why) {
     http::Reply reply;
     reply.head = http::problem(status, std::move(why));
     return reply;
+}
+
+std::string stop_line(const std::string& request_id, const Halt& halted) {
+    return boost::json::serialize(
+               boost::json::object{{"run", request_id}, {"stop", halted.reason}, {"error", halted.error}}) +
+           "\n";
+}
+
+void halt(const Gate& gate, std::string reason, std::string why) {
+    if (gate->halted) return;
+    log::warning("the gateway ends a run", {{"worker_id", gate->identity.worker_id}, {"reason", reason}, {"why", why}});
+    gate->halted = Halt{std::move(reason), std::move(why)};
+    if (gate->tell && gate->spending.run()) gate->tell(stop_line(*gate->spending.run(), *gate->halted));
+}
+
+void provider_failed(const Gate& gate, const std::string& how) {
+    if (!gate->patience.failed(std::chrono::steady_clock::now())) return;
+    halt(gate, "provider_error",
+         fmt::format("the model provider has only failed for {} s, last with: {}",
+                     std::chrono::duration_cast<std::chrono::seconds>(gate->settings->provider_patience).count(), how));
 }
 
 Task<Result<http::Response>> ask_api(Gate gate, http::Request request) {

@@ -2,16 +2,25 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "services/worker-manager/gateway/counts.hpp"
 #include "services/worker-manager/gateway/identity.hpp"
+#include "services/worker-manager/gateway/patience.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
+#include "services/worker-manager/gateway/spending.hpp"
 #include "shared/http/client.hpp"
 #include "shared/http/message.hpp"
 
 namespace codegen::worker_manager {
+
+// Why a worker's run may ask no model any more.
+struct Halt {
+    std::string reason;  // "budget" or "provider_error"
+    std::string error;
+};
 
 // One worker's gateway, as its doors see it.
 struct GatewayContext {
@@ -20,17 +29,26 @@ struct GatewayContext {
         : redis(redis_client),
           settings(std::move(shared)),
           identity(std::move(who)),
-          token_set(executor, asio::steady_timer::time_point::max()) {}
+          egress(settings->egress),
+          patience(settings->provider_patience),
+          token_set(executor, asio::steady_timer::time_point::max()),
+          run_announced(executor, asio::steady_timer::time_point::max()) {}
 
     redis::Client& redis;  // the manager's own rights
     const std::shared_ptr<const GatewaySettings> settings;
     const GatewayIdentity identity;
+    EgressRules egress;  // of the installation and of the project
     std::unique_ptr<http::Client> api;
     std::map<std::string, std::unique_ptr<http::Client>, std::less<>> providers;
     GatewayCounts counts;
-    std::string token;                // the worker's, for the API; empty: not there yet
-    asio::steady_timer token_set;     // cancelled when it is
-    std::set<http::Stream*> tunnels;  // both ends of those that are open
+    Spending spending;
+    ProviderPatience patience;
+    std::optional<Halt> halted;
+    std::function<void(const std::string& line)> tell;  // the wrapper; empty: the control socket is closed
+    std::string token;                                  // the worker's, for the API; empty: not there yet
+    asio::steady_timer token_set;                       // cancelled when it is
+    asio::steady_timer run_announced;                   // cancelled when one is
+    std::set<http::Stream*> tunnels;                    // both ends of those that are open
 };
 using Gate = std::shared_ptr<GatewayContext>;
 
@@ -44,6 +62,12 @@ http::Reply refuse(const Gate& gate, unsigned status, std::string why);
 
 // Asks the API as this worker. Waits for the token as long as the settings say. Errors: transient.
 Task<Result<http::Response>> ask_api(Gate gate, http::Request request);
+
+// No model request of this run any more, and the wrapper is told to end it.
+void halt(const Gate& gate, std::string reason, std::string why);
+std::string stop_line(const std::string& request_id, const Halt& halted);  // control_socket.hpp
+// The model provider did not do its part: counted, and after too long a row of it the run is halted.
+void provider_failed(const Gate& gate, const std::string& how);
 
 // The end-to-end fields: without hop-by-hop ones (also those that Connection names), credentials, Host and
 // Content-Length.

@@ -112,19 +112,19 @@ bool is_internal_address(const ip::address& address) {
     return address.is_v4() ? internal4(address.to_v4().to_uint()) : internal6(address.to_v6());
 }
 
-Result<EgressRules> EgressRules::parse(const std::vector<std::string>& entries) {
+Result<EgressRules> EgressRules::parse(const std::vector<std::string>& entries, std::string_view where) {
     EgressRules rules;
     for (const auto& entry : entries) {
         if (entry.starts_with("*")) {
             auto rest = split(std::string_view(entry).substr(1));
             if (!rest || !(rest->host.empty() || (rest->host.starts_with('.') && is_name(rest->host))))
                 return fail(ErrorCategory::permanent, "invalid",
-                            fmt::format("EGRESS_ALLOW: \"{}\": expected *.domain:port or *:port", entry));
+                            fmt::format("{}: \"{}\": expected *.domain:port or *:port", where, entry));
             rules.rules_.push_back({rest->host, rest->port, {}});
             continue;
         }
         auto target = parse_host_port(entry);
-        if (!target) return std::unexpected(in_context(target.error(), "EGRESS_ALLOW"));
+        if (!target) return std::unexpected(in_context(target.error(), where));
         rules.rules_.push_back({target->host, target->port, target->literal});
     }
     return rules;
@@ -140,8 +140,9 @@ Result<void> EgressRules::allows_name(const HostPort& target) const {
     };
     if (std::ranges::any_of(rules_, matches)) return {};
     return fail(ErrorCategory::permanent, "forbidden",
-                fmt::format("{}:{} is not on the list of hosts that workers may reach (EGRESS_ALLOW)", target.host,
-                            target.port));
+                fmt::format("{}:{} is not on the list of hosts that workers may reach (EGRESS_ALLOW, or the project's "
+                            "config.egress_allow)",
+                            target.host, target.port));
 }
 
 bool EgressRules::allows_address(const ip::address& address, std::uint16_t port) const {

@@ -25,8 +25,11 @@ bool is_internal_address(const boost::asio::ip::address& address);
 
 class EgressRules {
   public:
-    // Entries of EGRESS_ALLOW: "host:port", "*.domain:port" (its subdomains, not itself), "*:port", "ip:port".
-    static Result<EgressRules> parse(const std::vector<std::string>& entries);
+    // `where` they stand, for the error: EGRESS_ALLOW, a project's config. Entries: "host:port", "*.domain:port" (its
+    // subdomains, not itself), "*:port", "ip:port".
+    static Result<EgressRules> parse(const std::vector<std::string>& entries, std::string_view where = "EGRESS_ALLOW");
+
+    void add(const EgressRules& more) { rules_.insert(rules_.end(), more.rules_.begin(), more.rules_.end()); }
 
     // The name or literal address as asked for, before resolution; the error says why not, in one line.
     Result<void> allows_name(const HostPort& target) const;

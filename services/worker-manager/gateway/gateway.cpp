@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "services/worker-manager/gateway/control_socket.hpp"
 #include "services/worker-manager/gateway/doors.hpp"
 #include "services/worker-manager/gateway/redis_proxy.hpp"
 #include "shared/http/server.hpp"
@@ -40,6 +41,7 @@ struct Gateway::Impl {
     Impl(asio::any_io_executor ex, redis::Client& client, Gate context, const GatewaySettings& settings)
         : gate(std::move(context)),
           redis_proxy(ex, client, settings.redis, gate->identity),
+          control(ex, gate),
           server(
               ex, [g = gate](http::Request request, http::Peer) { return dispatch(g, std::move(request)); },
               http::ServerOptions{.body_limit = settings.body_limit,
@@ -47,6 +49,7 @@ struct Gateway::Impl {
                                   .max_connections = 256}) {}
     Gate gate;
     RedisProxy redis_proxy;
+    ControlSocket control;
     http::Server server;
 };
 
@@ -58,6 +61,13 @@ Result<std::unique_ptr<Gateway>> Gateway::make(asio::any_io_executor executor, r
                                                GatewayIdentity identity, GatewayCounts counts) {
     auto gate = std::make_shared<GatewayContext>(executor, redis, settings, std::move(identity));
     gate->counts = counts;
+    auto egress = EgressRules::parse(gate->identity.egress_allow, "the project's config.egress_allow");
+    if (!egress) return std::unexpected(egress.error());
+    gate->egress.add(*egress);
+    // A Product Owner's conversation is no task.
+    if (gate->identity.worker_type == contracts::WorkerType::developer)
+        gate->spending.limit(settings->max_tokens_per_task, gate->identity.task_id.has_value());
+    gate->spending.add_earlier(tokens_of(counts), static_cast<double>(counts.model_cost_microusd) / 1e6);
     auto api = http::parse_url(settings->api_url);
     if (!api) return std::unexpected(in_context(api.error(), "API address"));
     gate->api = std::make_unique<http::Client>(executor, std::move(*api));
@@ -75,6 +85,7 @@ Result<void> Gateway::open(const fs::path& directory, int agent_gid) {
         if (auto made = make_directory(path, mode, agent_gid); !made) return made;
     if (auto made = posix::make_directory(directory / "wrapper", 0700); !made) return made;
     if (auto listening = impl_->redis_proxy.listen(directory / "wrapper" / "redis.sock"); !listening) return listening;
+    if (auto listening = impl_->control.listen(directory / "wrapper" / "control.sock"); !listening) return listening;
     return impl_->server.listen_unix(directory / "http.sock", 0660, agent_gid);
 }
 
@@ -83,11 +94,14 @@ void Gateway::set_token(std::string token) {
     impl_->gate->token_set.cancel();
 }
 
+void Gateway::add_earlier(std::int64_t tokens, double usd) { impl_->gate->spending.add_earlier(tokens, usd); }
+
 GatewayCounts Gateway::counts() const { return impl_->gate->counts; }
 
 Task<void> Gateway::close() {
     for (auto* stream : impl_->gate->tunnels) stream->close();
     co_await impl_->redis_proxy.close();
+    co_await impl_->control.close();
     co_await impl_->server.stop(std::chrono::milliseconds(0));
 }
 

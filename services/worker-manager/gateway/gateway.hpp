@@ -1,5 +1,6 @@
 // The gateway of one worker: the sockets in workers/<id>/gateway through which alone it reaches anything.
 //   wrapper/redis.sock   Redis as the worker's ACL user (wrapper only: the directory is 0700)
+//   wrapper/control.sock what it and the wrapper tell each other of a run (control_socket.hpp)
 //   http.sock            /api/, /streams/, /model/, CONNECT (0660, the agent's group)
 //   agent/               empty; the wrapper makes its agent.sock there or on a mount over it
 #pragma once
@@ -28,6 +29,8 @@ class Gateway {
     Result<void> open(const std::filesystem::path& directory, int agent_gid);
     // The worker's token for the API; requests that need it wait for it. In memory only.
     void set_token(std::string token);
+    // What the worker's task has used before, by other workers: it counts against the task's limits.
+    void add_earlier(std::int64_t tokens, double usd);
     GatewayCounts counts() const;
     // Ends every connection; the socket files go.
     Task<void> close();

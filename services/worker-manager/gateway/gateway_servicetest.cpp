@@ -2,13 +2,8 @@
 #include <unistd.h>
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/write.hpp>
 
-#include "services/worker-manager/gateway/gateway.hpp"
-#include "services/worker-manager/tests/manager_fixture.hpp"
-#include "shared/base/ids.hpp"
-#include "shared/testing/fake_model_provider.hpp"
+#include "services/worker-manager/tests/gateway_fixture.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -16,81 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class GatewayTest : public ManagerFixture {
-  protected:
-    void SetUp() override {
-        ManagerFixture::SetUp();
-        settings_.redis = redis_server_.address();
-        settings_.api_url = api_url();
-        settings_.providers = {anthropic_provider(provider_.base_url(), provider_.key(), "")};
-        identity_.worker_id = "dev-1";
-        identity_.worker_type = contracts::WorkerType::developer;
-        identity_.user_id = 1;
-        identity_.actions = {"project.get", "project.list", "engineering.status", "respond", "result"};
-    }
-    void TearDown() override {
-        if (gateway_) run(gateway_->close());
-        gateway_.reset();
-        ManagerFixture::TearDown();
-    }
-    void open() {
-        auto made =
-            Gateway::make(io_.get_executor(), *redis_, std::make_shared<const GatewaySettings>(settings_), identity_);
-        ASSERT_TRUE(made) << made.error().message;
-        gateway_ = std::move(*made);
-        auto opened = gateway_->open(place(), static_cast<int>(::getegid()));
-        ASSERT_TRUE(opened) << opened.error().message;
-        http_ = std::make_unique<http::Client>(
-            io_.get_executor(), http::parse_url("http+unix://" + (place() / "http.sock").string()).value());
-        redis::Address address;
-        address.transport = redis::Address::Transport::unix_socket;
-        address.path = place() / "wrapper" / "redis.sock";
-        worker_redis_ = std::make_unique<redis::Client>(io_.get_executor(), address);
-    }
-    void give_token(std::string user_id = "1") {
-        const auto id = new_uuid();
-        boost::json::object body{
-            {"id", id}, {"kind", "worker"}, {"user_id", std::stoi(user_id)}, {"worker_id", identity_.worker_id}};
-        body["actions"] = boost::json::array(identity_.actions.begin(), identity_.actions.end());
-        auto made = run(admin_->call("POST", "/api/tokens", boost::json::serialize(body)));
-        ASSERT_TRUE(made) << made.error().message;
-        gateway_->set_token(std::string(boost::json::parse(*made).at("secret").as_string()));
-    }
-    http::Response ask(std::string method, std::string target, std::string body = {}, http::Headers headers = {}) {
-        auto response = run(http_->send({std::move(method), std::move(target), std::move(headers), std::move(body)}));
-        EXPECT_TRUE(response) << response.error().message;
-        return response ? *response : http::Response{};
-    }
-    // OK, or the error's code.
-    std::string as_worker(redis::Arguments command) {
-        auto reply = run(worker_redis_->command(std::move(command)));
-        return reply ? "OK" : reply.error().code;
-    }
-    std::string raw_redis(const std::string& bytes) {
-        asio::local::stream_protocol::socket socket(io_);
-        socket.connect(asio::local::stream_protocol::endpoint((place() / "wrapper" / "redis.sock").string()));
-        return run(exchange(std::move(socket), bytes));
-    }
-    static Task<std::string> exchange(asio::local::stream_protocol::socket socket, std::string bytes) {
-        co_await asio::async_write(socket, asio::buffer(bytes), async::use_tuple);
-        socket.shutdown(asio::socket_base::shutdown_send);
-        std::string out;
-        char buffer[4096];
-        for (;;) {
-            auto [ec, n] = co_await socket.async_read_some(asio::buffer(buffer), async::use_tuple);
-            if (ec) co_return out;
-            out.append(buffer, n);
-        }
-    }
-    std::filesystem::path place() const { return state() / "gateway"; }
-
-    testing::FakeModelProvider provider_{{.every_message_is_main = true}};
-    GatewaySettings settings_;
-    GatewayIdentity identity_;
-    std::unique_ptr<Gateway> gateway_;
-    std::unique_ptr<http::Client> http_;
-    std::unique_ptr<redis::Client> worker_redis_;
-};
+using GatewayTest = GatewayFixture;
 
 unsigned mode_of(const std::filesystem::path& path) {
     struct stat st{};
@@ -104,6 +25,7 @@ TEST_F(GatewayTest, SocketsHaveTheModesThatKeepTheAgentFromTheWrappers) {
     EXPECT_EQ(mode_of(place() / "wrapper"), 0700u);
     EXPECT_EQ(mode_of(place() / "agent"), 0750u);
     EXPECT_EQ(mode_of(place() / "wrapper" / "redis.sock"), 0600u);
+    EXPECT_EQ(mode_of(place() / "wrapper" / "control.sock"), 0600u);
     EXPECT_EQ(mode_of(place() / "http.sock"), 0660u);
 }
 
@@ -361,6 +283,8 @@ TEST_F(GatewayTest, AnAnswerInOnePieceAndAnErrorPassUnchanged) {
     EXPECT_THAT(bad.body, HasSubstr("overloaded today"));
     EXPECT_TRUE(eventually([&] { return gateway_->counts().model_input_tokens == 100; }));
     EXPECT_EQ(gateway_->counts().model_errors, 1);
+    EXPECT_EQ(gateway_->counts().model_own_errors, 0);
+    EXPECT_FALSE(bad.headers.get("Codegen-Gateway"));
 }
 
 TEST_F(GatewayTest, AnAnswerThatIsCutIsCutHereToo) {
@@ -401,6 +325,9 @@ TEST_F(GatewayTest, WithoutAKeyTheAnswerSaysWhatToSet) {
     EXPECT_EQ(answer.status, 401u);
     EXPECT_THAT(answer.body, HasSubstr("authentication_error"));
     EXPECT_THAT(answer.body, HasSubstr("ANTHROPIC_API_KEY"));
+    EXPECT_EQ(answer.headers.get("Codegen-Gateway"), "no_key");
+    EXPECT_EQ(gateway_->counts().model_own_errors, 1);
+    EXPECT_EQ(gateway_->counts().model_errors, 0);
     EXPECT_TRUE(provider_.requests().empty());
 }
 
@@ -462,6 +389,8 @@ TEST_F(GatewayTest, AProviderThatIsAwayIsA502InItsOwnShape) {
     const auto answer = ask("POST", "/model/anthropic/v1/messages", "{}");
     EXPECT_EQ(answer.status, 502u);
     EXPECT_THAT(answer.body, HasSubstr("codegen gateway"));
+    EXPECT_EQ(answer.headers.get("Codegen-Gateway"), "provider_unreachable");
+    EXPECT_EQ(gateway_->counts().model_errors, 1);
     EXPECT_EQ(boost::json::parse(answer.body).at("type"), "error");
 }
 
@@ -551,6 +480,38 @@ TEST_F(TunnelTest, ANameIsResolvedOnce) {
     auto stream = run(http_->upgrade({"CONNECT", "twice.example.com:" + port(), {}, {}}, std::chrono::seconds(5)));
     ASSERT_TRUE(stream) << stream.error().message;
     EXPECT_EQ(*asked, 1);
+}
+
+TEST_F(TunnelTest, OfSeveralAddressesOnlyAllowedOnesAreTried) {
+    allow({"mixed.example.com:" + port(), "127.0.0.1:" + port()});
+    settings_.resolve = [](std::string) -> Task<Result<std::vector<asio::ip::address>>> {
+        std::vector<asio::ip::address> found;
+        for (const auto* text : {"169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1", "127.0.0.1"})
+            found.push_back(asio::ip::make_address(text));
+        co_return found;
+    };
+    open();
+    auto stream = run(http_->upgrade({"CONNECT", "mixed.example.com:" + port(), {}, {}}, std::chrono::seconds(5)));
+    ASSERT_TRUE(stream) << stream.error().message;
+    EXPECT_EQ(gateway_->counts().tunnels, 1);
+}
+
+TEST_F(TunnelTest, TheHostsOfItsProjectAreAllowedBesideThoseOfTheInstallation) {
+    const auto target = "127.0.0.1:" + port();
+    allow({"example.com:443"});
+    open();
+    EXPECT_EQ(ask("CONNECT", target).status, 403u);
+    run(gateway_->close());
+    identity_.egress_allow = {target};
+    open();
+    EXPECT_TRUE(run(http_->upgrade({"CONNECT", target, {}, {}}, std::chrono::seconds(5))));
+    run(gateway_->close());
+    identity_.egress_allow = {"no port"};
+    const auto refused =
+        Gateway::make(io_.get_executor(), *redis_, std::make_shared<const GatewaySettings>(settings_), identity_);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("the project's config.egress_allow"));
+    EXPECT_THAT(refused.error().message, HasSubstr("no port"));
 }
 
 TEST_F(GatewayTest, AGatewayOpensAgainAtTheSamePlaceAfterACrash) {

@@ -162,32 +162,6 @@ TEST(Commands, OneThatIsTooLongEndsTheConnection) {
     EXPECT_EQ(filter.feed("*1\r\n$4\r\nPING\r\n").bytes, "");
 }
 
-TEST(Usage, IsReadFromStreamsAndDocuments) {
-    UsageReader stream(true);
-    const std::string events =
-        "event: message_start\ndata: "
-        "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":10,\"cache_read_input_tokens\":4,\"cache_"
-        "creation_input_tokens\":2,\"output_tokens\":1}}}\n\n"
-        "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"usage {\"}}\n\n"
-        "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":25}}\r\n\r\n";
-    for (const char c : events) stream.feed({&c, 1});
-    const auto streamed = stream.finish();
-    EXPECT_EQ(streamed.input_tokens, 10);
-    EXPECT_EQ(streamed.output_tokens, 25);
-    EXPECT_EQ(streamed.cache_read_tokens, 4);
-    EXPECT_EQ(streamed.cache_write_tokens, 2);
-    UsageReader whole(false);
-    whole.feed(R"({"usage":{"prompt_tokens":3,)");
-    whole.feed(R"("completion_tokens":5}})");
-    EXPECT_EQ(whole.finish().output_tokens, 5);
-    UsageReader broken(false);
-    broken.feed("{]");
-    EXPECT_EQ(broken.finish().input_tokens, 0);
-    UsageReader endless(true);
-    for (int i = 0; i < 10; ++i) endless.feed(std::string(1 << 20, 'x'));
-    EXPECT_EQ(endless.finish().input_tokens, 0);
-}
-
 TEST(Counts, SurviveTheirOwnText) {
     GatewayCounts counts;
     counts.model_requests = 3;

@@ -15,7 +15,8 @@ struct GatewayIdentity {
     bool pool = false;  // a developer that also reads the shared stream
     std::optional<std::int64_t> user_id{};
     std::optional<std::string> task_id{};
-    std::vector<std::string> actions{};  // patterns: docs/protocols.md, "The orchestrator command"
+    std::vector<std::string> egress_allow{};  // of its project, beside EGRESS_ALLOW
+    std::vector<std::string> actions{};       // patterns: docs/protocols.md, "The orchestrator command"
 };
 
 // Does one of `patterns` allow `action`? "*" allows all, "project.*" its group, "engineering.trigger" is read as start.

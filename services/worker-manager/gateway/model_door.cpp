@@ -1,4 +1,5 @@
-// The model provider with the real key put in; the answer passes byte by byte, as fast as the worker reads.
+// The model provider with the real key put in. Nothing is kept back of an answer, and what a request costs is charged
+// to the run that it belongs to.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -8,7 +9,8 @@
 
 #include "services/worker-manager/gateway/api_routes.hpp"
 #include "services/worker-manager/gateway/doors.hpp"
-#include "services/worker-manager/gateway/usage.hpp"
+#include "services/worker-manager/gateway/model_answer.hpp"
+#include "services/worker-manager/gateway/model_request.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::worker_manager {
@@ -16,16 +18,30 @@ namespace {
 
 constexpr std::string_view kPrefix = "/model/";
 
-// The provider's own error shape, which agents understand and show; the text says that it is ours.
-http::Reply model_error(const Gate& gate, unsigned status, std::string_view type, std::string_view why) {
-    ++gate->counts.model_errors;
+// The providers' own error shape, which agents understand and show; text and header say that it is ours.
+http::Reply own_answer(const Gate& gate, unsigned status, std::string kind, std::string_view type,
+                       std::string_view why) {
     log::warning(
         "model request failed at the gateway",
         {{"worker_id", gate->identity.worker_id}, {"status", std::to_string(status)}, {"why", std::string(why)}});
     http::Reply reply;
     reply.head = http::json_response(
         status, {{"type", "error"}, {"error", {{"type", type}, {"message", fmt::format("codegen gateway: {}", why)}}}});
+    reply.head.headers.set(kOwnAnswer, std::move(kind));
     return reply;
+}
+
+http::Reply own_error(const Gate& gate, unsigned status, std::string kind, std::string_view type,
+                      std::string_view why) {
+    ++gate->counts.model_own_errors;
+    return own_answer(gate, status, std::move(kind), type, why);
+}
+
+// 400, because the agents' clients ask again after 401, 408, 409, 429 and 5xx, and give up after this.
+http::Reply halted_answer(const Gate& gate) {
+    const auto& halted = *gate->halted;
+    return own_error(gate, 400, halted.reason, "invalid_request_error",
+                     fmt::format("this run is ended ({}): {}", halted.reason, halted.error));
 }
 
 bool matches(const std::vector<std::string>& patterns, std::string_view path) {
@@ -48,91 +64,133 @@ std::optional<http::Reply> answer_here(const ModelProvider& provider, std::strin
     return reply;
 }
 
-void add_usage(GatewayCounts& counts, const ModelUsage& usage) {
-    counts.model_input_tokens += usage.input_tokens;
-    counts.model_output_tokens += usage.output_tokens;
-    counts.model_cache_read_tokens += usage.cache_read_tokens;
-    counts.model_cache_write_tokens += usage.cache_write_tokens;
+// Those whose answer is paid for.
+bool generates(std::string_view method, std::string_view path) {
+    return method == "POST" && (path.ends_with("/v1/messages") || path.ends_with("/v1/responses") ||
+                                path.ends_with("/v1/chat/completions"));
 }
 
-struct Answer {
-    Answer(Gate g, std::unique_ptr<http::ResponseStream> s, bool events)
-        : gate(std::move(g)), stream(std::move(s)), usage(events) {}
-    // Also when the worker went away in the middle: what was used was used.
-    ~Answer() { add_usage(gate->counts, usage.finish()); }
-    Gate gate;
-    std::unique_ptr<http::ResponseStream> stream;
-    UsageReader usage;
+// Statuses that say nothing against the request itself: the agent will come again with the same one.
+bool is_provider_failure(unsigned status) {
+    return status == 401 || status == 403 || status == 408 || status == 409 || status == 429 || status >= 500;
+}
+
+Task<bool> run_is_known(Gate gate) {
+    if (gate->spending.run()) co_return true;
+    const auto end = std::chrono::steady_clock::now() + gate->settings->run_wait;
+    asio::steady_timer limit(gate->run_announced.get_executor());
+    limit.expires_at(end);
+    limit.async_wait([gate](boost::system::error_code ec) {
+        if (!ec) gate->run_announced.cancel();
+    });
+    while (!gate->spending.run() && std::chrono::steady_clock::now() < end)
+        co_await gate->run_announced.async_wait(async::use_tuple);
+    co_return gate->spending.run().has_value();
+}
+
+// The price of the model, for the counts; for a budget it must be known, or the budget could not be kept. Error: what
+// to answer instead.
+Task<std::expected<std::optional<ModelPrice>, http::Reply>> price_of(Gate gate, std::string model) {
+    using Price = std::optional<ModelPrice>;
+    const bool needed = gate->spending.with_budget();
+    auto found = Result<Price>(Price{});
+    if (gate->settings->prices) found = co_await PriceBook::find(gate->settings->prices, model);
+    if (!needed) co_return found ? *found : Price{};
+    if (!found) co_return std::unexpected(own_error(gate, 503, "no_prices", "api_error", found.error().message));
+    if (*found) co_return *found;
+    halt(gate, "budget",
+         fmt::format("a budget in USD is set, but available-models has no input and output price of model \"{}\"; "
+                     "an admin adds it with PUT /api/available-models/{}",
+                     model, model));
+    co_return std::unexpected(halted_answer(gate));
+}
+
+struct Checked {
+    const ModelProvider* provider;
+    std::string target;  // at the provider
+    bool costs;
 };
 
-Task<Result<void>> pass_on(std::shared_ptr<Answer> answer, http::Stream* worker) {
-    for (;;) {
-        auto piece = co_await answer->stream->read_some();
-        if (!piece) {
-            ++answer->gate->counts.model_errors;
-            co_return std::unexpected(in_context(piece.error(), "model provider"));
-        }
-        if (piece->empty()) co_return Result<void>{};
-        answer->gate->counts.model_bytes_received += static_cast<std::int64_t>(piece->size());
-        answer->usage.feed(*piece);
-        auto written = co_await worker->write(*piece);
-        if (!written) co_return written;
+// Error: what to answer instead of asking.
+std::expected<Checked, http::Reply> check(const Gate& gate, const http::Request& request) {
+    auto rest = std::string_view(request.target).substr(kPrefix.size());
+    const auto slash = std::min(rest.find('/'), rest.size());
+    const auto name = rest.substr(0, slash);
+    const auto target = rest.substr(slash);
+    const auto& providers = gate->settings->providers;
+    const auto provider = std::ranges::find(providers, name, &ModelProvider::name);
+    if (provider == providers.end())
+        return std::unexpected(refuse(gate, 403, fmt::format("there is no model provider \"{}\" here", name)));
+    const auto path = target.substr(0, target.find('?'));
+    const bool plain = is_plain_path(path);
+    if (plain)
+        if (auto here = answer_here(*provider, request.method, path)) return std::unexpected(std::move(*here));
+    const bool read_or_post = request.method == "GET" || request.method == "HEAD" || request.method == "POST";
+    if (!plain || !matches(provider->paths, path) || !read_or_post)
+        return std::unexpected(
+            refuse(gate, 403,
+                   fmt::format("{} {} of provider {} is not open to workers, only {}", request.method, path,
+                               provider->name, fmt::join(provider->paths, ", "))));
+    // Without a wrapper that ends the run, the provider is tried again after a while.
+    if (gate->halted && gate->halted->reason == "provider_error" &&
+        !gate->patience.lost(std::chrono::steady_clock::now()))
+        gate->halted.reset();
+    if (gate->halted) return std::unexpected(halted_answer(gate));
+    if (provider->key_value.empty()) {
+        const auto why = fmt::format("no key for provider {} is configured; set {} for the control plane",
+                                     provider->name, provider->key_setting);
+        if (generates(request.method, path)) provider_failed(gate, why);
+        if (gate->halted) return std::unexpected(halted_answer(gate));
+        return std::unexpected(own_error(gate, 401, "no_key", "authentication_error", why));
     }
-}
-
-http::Reply streaming_reply(Gate gate, std::unique_ptr<http::ResponseStream> stream) {
-    const auto& head = stream->head();
-    http::Reply reply;
-    reply.head.status = head.status;
-    reply.head.headers = end_to_end(head.headers);
-    // The body passes unchanged, so a known length stays true.
-    if (const auto length = head.headers.get("Content-Length"))
-        reply.head.headers.set("Content-Length", std::string(*length));
-    if (head.status >= 400) ++gate->counts.model_errors;
-    const bool events = head.headers.get("Content-Type").value_or("").starts_with("text/event-stream");
-    auto answer = std::make_shared<Answer>(std::move(gate), std::move(stream), events);
-    reply.body = [answer](http::Stream& worker) { return pass_on(answer, &worker); };
-    return reply;
+    return Checked{&*provider, std::string(target), generates(request.method, path)};
 }
 
 }  // namespace
 
 Task<http::Reply> model_door(Gate gate, http::Request request) {
-    auto rest = std::string_view(request.target).substr(kPrefix.size());
-    const auto slash = std::min(rest.find('/'), rest.size());
-    const auto name = rest.substr(0, slash);
-    const auto target = std::string(rest.substr(slash));
-    const auto& providers = gate->settings->providers;
-    const auto provider = std::ranges::find(providers, name, &ModelProvider::name);
-    if (provider == providers.end())
-        co_return refuse(gate, 403, fmt::format("there is no model provider \"{}\" here", name));
-    const auto path = std::string_view(target).substr(0, target.find('?'));
-    const bool read_or_post = request.method == "GET" || request.method == "HEAD" || request.method == "POST";
-    if (is_plain_path(path))
-        if (auto here = answer_here(*provider, request.method, path)) co_return std::move(*here);
-    if (!is_plain_path(path) || !matches(provider->paths, path) || !read_or_post)
-        co_return refuse(gate, 403,
-                         fmt::format("{} {} of provider {} is not open to workers, only {}", request.method, path,
-                                     provider->name, fmt::join(provider->paths, ", ")));
-    if (provider->key_value.empty())
-        co_return model_error(gate, 401, "authentication_error",
-                              fmt::format("no key for provider {} is configured; set {} for the control plane",
-                                          provider->name, provider->key_setting));
-    ++gate->counts.model_requests;
-    gate->counts.model_bytes_sent += static_cast<std::int64_t>(request.body.size());
-    request.target = target;
-    request.headers = end_to_end(request.headers);
-    request.headers.set(provider->key_header, provider->key_value);
-    request.headers.set("Accept-Encoding", "identity");  // or the usage in it could not be read
-    auto& client = gate->providers.find(provider->name)->second;
-    auto answer = co_await client->open(std::move(request), gate->settings->model_head_timeout,
-                                        gate->settings->model_idle_timeout);
-    if (!answer) {
-        const bool late = answer.error().code == "timeout";
-        co_return model_error(gate, late ? 504 : 502, "api_error",
-                              fmt::format("the model provider does not answer: {}", answer.error().message));
+    const auto checked = check(gate, request);
+    if (!checked) co_return checked.error();
+    ModelAnswer::Asked asked;
+    asked.costs = checked->costs;
+    if (asked.costs) {
+        const bool known = co_await run_is_known(gate);
+        if (!known)
+            co_return own_error(gate, 503, "no_run", "api_error",
+                                "no request is running in this worker; whom a model's answer is charged to is unknown");
+        if (gate->halted) co_return halted_answer(gate);
+        const auto read = read_model_request(request.body);
+        auto price = co_await price_of(gate, read.model);
+        if (!price) co_return price.error();
+        asked.price = *price;
+        if (checked->target.contains("/v1/chat/")) request.body = asking_for_usage(std::move(request.body), read);
     }
-    co_return streaming_reply(std::move(gate), std::move(*answer));
+    asked.bytes = static_cast<std::int64_t>(request.body.size());
+    ++gate->counts.model_requests;
+    gate->counts.model_bytes_sent += asked.bytes;
+    request.target = checked->target;
+    request.headers = end_to_end(request.headers);
+    request.headers.set(checked->provider->key_header, checked->provider->key_value);
+    request.headers.set("Accept-Encoding", "identity");  // or the usage in it could not be read
+    auto& client = gate->providers.find(checked->provider->name)->second;
+    auto stream = co_await client->open(std::move(request), gate->settings->model_head_timeout,
+                                        gate->settings->model_idle_timeout);
+    if (!stream) {
+        const bool late = stream.error().code == "timeout";
+        ++gate->counts.model_errors;
+        provider_failed(gate, stream.error().message);
+        if (gate->halted) co_return halted_answer(gate);
+        co_return own_answer(gate, late ? 504 : 502, late ? "provider_timeout" : "provider_unreachable", "api_error",
+                             fmt::format("the model provider does not answer: {}", stream.error().message));
+    }
+    const auto status = (*stream)->head().status;
+    if (status >= 400) ++gate->counts.model_errors;
+    if (asked.costs && is_provider_failure(status)) {
+        provider_failed(gate, fmt::format("status {}", status));
+        if (gate->halted) co_return halted_answer(gate);
+    }
+    asked.costs = asked.costs && status < 300;
+    co_return ModelAnswer::reply(std::make_shared<ModelAnswer>(gate, std::move(*stream), asked));
 }
 
 }  // namespace codegen::worker_manager

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "services/worker-manager/gateway/egress.hpp"
+#include "services/worker-manager/gateway/price_book.hpp"
 #include "shared/async/async.hpp"
 #include "shared/redis/client.hpp"
 
@@ -45,7 +46,13 @@ struct GatewaySettings {
     std::size_t body_limit = 64u << 20;                    // bytes of a request
     std::chrono::milliseconds model_head_timeout{600000};  // a model may think for minutes before it answers
     std::chrono::milliseconds model_idle_timeout{600000};  // between two pieces of an answer
+    std::chrono::milliseconds provider_patience{120000};   // of nothing but failures; then a run is ended. 0: endless
+    std::int64_t max_tokens_per_task = 0;                  // MAX_TOKENS_PER_TASK; 0: no limit
+    std::shared_ptr<PriceBook> prices;                     // null: no price is known
     std::chrono::milliseconds token_wait{10000};           // how long a request waits for the worker's token
+    // How long one to a model waits for the wrapper to announce the run that it is charged to. After a restart of ours
+    // the agent may be faster than the wrapper.
+    std::chrono::milliseconds run_wait{5000};
     // Name -> addresses. Default: the system's resolver.
     std::function<Task<Result<std::vector<asio::ip::address>>>(std::string host)> resolve;
 };

@@ -44,7 +44,7 @@ Task<void> carry(std::shared_ptr<Tunnel> tunnel, std::unique_ptr<http::Stream> w
 Task<http::Reply> tunnel_door(Gate gate, http::Request request) {
     auto target = parse_host_port(request.target);
     if (!target) co_return refuse(gate, 403, target.error().message);
-    auto named = gate->settings->egress.allows_name(*target);
+    auto named = gate->egress.allows_name(*target);
     if (!named) co_return refuse(gate, 403, named.error().message);
     auto addresses = co_await resolve(gate, *target);
     if (!addresses) co_return refuse(gate, 502, addresses.error().message);
@@ -53,7 +53,7 @@ Task<http::Reply> tunnel_door(Gate gate, http::Request request) {
     std::string last = "it has no address";
     unsigned status = 502;
     for (const auto& address : *addresses) {
-        if (!gate->settings->egress.allows_address(address, target->port)) {
+        if (!gate->egress.allows_address(address, target->port)) {
             last = fmt::format("{} is {}, an internal address that is not listed literally", target->host,
                                address.to_string());
             status = 403;

@@ -47,6 +47,10 @@ std::optional<std::string> unusable_settings(const Run& run) {
                            json::names_of<contracts::AgentType>());
     if (agent_type(run) == contracts::AgentType::custom && !text_setting(run, "agent_command"))
         return "task_metadata.agent_command: missing; agent \"custom\" needs the command to run";
+    const auto* budget = run.data.task_metadata.if_contains("budget_usd");
+    if (budget && !(budget->is_number() && budget->to_number<double>() > 0))
+        return fmt::format("task_metadata.budget_usd: {}: expected a number of US dollars above 0",
+                           boost::json::serialize(*budget).substr(0, 80));
     return {};
 }
 

@@ -26,7 +26,7 @@ void request(Mover& mover) {
     input.prompt = run.data.message.value_or(run.data.prompt);
     input.timeout = timeout_seconds(run);
     if (run.data.continuing) input.session_id = run.data.session_id;
-    input.budget_usd = number_setting(run, "budget_usd");
+    input.budget_usd = budget_usd(run);
     input.timestamp = mover.context.now;
     mover.publish(contracts::streams::worker_input(run.data.worker_id), json::write(input));
 }

@@ -93,6 +93,8 @@ std::optional<double> number_setting(const Run& run, std::string_view name) {
     return !not_a_number && number > 0 ? std::optional(number) : std::nullopt;
 }
 
+std::optional<double> budget_usd(const Run& run) { return number_setting(run, "budget_usd"); }
+
 contracts::CreateWorkerCommand create_command(const Mover& mover, contracts::WorkerConfig config) {
     const auto& run = mover.run;
     contracts::CreateWorkerCommand command;

@@ -90,5 +90,7 @@ std::optional<std::string> text_setting(const Run& run, std::string_view name);
 std::optional<double> number_setting(const Run& run, std::string_view name);  // above 0, else absent
 int timeout_seconds(const Run& run);
 contracts::CreateWorkerCommand create_command(const Mover& mover, contracts::WorkerConfig config);
+// What the whole task may spend on models; none: no limit.
+std::optional<double> budget_usd(const Run& run);
 
 }  // namespace codegen::workflow

@@ -1,0 +1,51 @@
+// config.egress_allow of a project is a hole in its workers' wall: who may make one.
+#include "services/api/api_fixture.hpp"
+
+namespace codegen::api {
+namespace {
+
+class ProjectEgressTest : public ApiFixture {
+  protected:
+    static std::string with(boost::json::value egress) {
+        return boost::json::serialize(
+            boost::json::object{{"name", "shop"}, {"config", {{"egress_allow", std::move(egress)}, {"other", 1}}}});
+    }
+};
+
+TEST_F(ProjectEgressTest, OnlyAnAdminOpensIt) {
+    const auto owner = user_token(make_user(100));
+    const auto project = make_project(owner);
+    const auto path = "/api/projects/" + project;
+    const auto task = make_task(owner, project);
+    const auto open = with({"registry.npmjs.org:443"});
+    EXPECT_EQ(send("POST", "/api/projects", owner, open).status, 403u);
+    EXPECT_EQ(send("PATCH", path, owner, open).status, 403u);
+    EXPECT_EQ(send("PUT", path, owner, open).status, 403u);
+    EXPECT_EQ(send("POST", "/api/projects", worker_token(task, {"*"}), open).status, 403u);
+    EXPECT_EQ(send("POST", "/api/projects", control_, open, {{"X-Telegram-ID", "100"}}).status, 403u);
+    EXPECT_EQ(must(200, send("GET", path, owner)).at("config").as_object().size(), 0u);
+
+    must(200, admin("PATCH", path, open));
+    EXPECT_EQ(send("PATCH", path, owner, open).status, 200u) << "the same list is no change";
+    EXPECT_EQ(send("PATCH", path, owner, with({"registry.npmjs.org:443", "*:443"})).status, 403u);
+    EXPECT_EQ(must(200, send("GET", path, owner)).at("config").at("egress_allow").as_array().size(), 1u);
+    EXPECT_EQ(send("PATCH", path, owner, R"({"config": {}})").status, 200u) << "anybody may close it";
+    EXPECT_EQ(send("PATCH", path, owner, open).status, 403u);
+    EXPECT_EQ(send("PATCH", "/api/projects/" + new_uuid(), owner, open).status, 404u);
+}
+
+TEST_F(ProjectEgressTest, WhatIsNoListOfPatternsIsNamed) {
+    for (const auto& [egress, path] : std::vector<std::pair<boost::json::value, std::string>>{
+             {"example.org:443", "config.egress_allow"},
+             {{"example.org"}, "config.egress_allow[0]"},
+             {{"example.org:443", 7}, "config.egress_allow[1]"},
+             {{"a:1,b:2"}, "config.egress_allow[0]"},
+             {{std::string(400, 'x') + ":443"}, "config.egress_allow[0]"},
+             {boost::json::array(201, boost::json::value("a:1")), "config.egress_allow"}}) {
+        const auto refused = must(422, admin("POST", "/api/projects", with(egress)));
+        EXPECT_EQ(text(refused.at("errors").at(0), "path"), path);
+    }
+}
+
+}  // namespace
+}  // namespace codegen::api
