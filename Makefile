@@ -14,7 +14,7 @@ unexport PROMPT AGENT AGENT_COMMAND RUNTIME
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
-	@echo "  make run takes RUNTIME=docker|sandbox AGENT=claude|factory|codex|custom PROMPT=\"...\" AGENT_COMMAND=\"...\""
+	@echo "  make run takes RUNTIME=docker|sandbox|process AGENT=claude|factory|codex|custom PROMPT=\"...\" AGENT_COMMAND=\"...\""
 
 run:  ## install, build, then: a task goes in, a verified commit comes out
 	@tools/run.sh

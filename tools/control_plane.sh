@@ -2,6 +2,7 @@
 # Sourced: starts and stops `orchestratord dev` for make run, up and down.
 # control_plane_started is "yes" when this shell started it.
 control_plane_started=no
+control_plane_may_run_processes=no # "yes": plain processes where nothing else works, for scripted agents only
 
 control_plane_state() {
     if [ -n "${CODEGEN_STATE_DIR:-}" ]; then echo "$CODEGEN_STATE_DIR"
@@ -21,6 +22,7 @@ control_plane_start() {
         fi
         return 0
     fi
+    [ "$control_plane_may_run_processes" = no ] || set -- "$@" --runtime demo
     mkdir -p "$state"
     log=$state/orchestratord.log
     echo "==> starting the control plane (state: $state, log: $log)"

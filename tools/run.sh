@@ -17,8 +17,8 @@ prompt=${CODEGEN_RUN_PROMPT:-}
 agent=${CODEGEN_RUN_AGENT:-}
 agent_command=${CODEGEN_RUN_AGENT_COMMAND:-}
 runtime=${CODEGEN_RUN_RUNTIME:-}
-case $runtime in '' | docker | sandbox) ;; *)
-    echo "RUNTIME is \"$runtime\": expected docker or sandbox" >&2
+case $runtime in '' | docker | sandbox | process) ;; *)
+    echo "RUNTIME is \"$runtime\": expected docker, sandbox or process" >&2
     exit 2
     ;;
 esac
@@ -70,6 +70,10 @@ fi
 
 # shellcheck source=tools/control_plane.sh
 . tools/control_plane.sh
+# Only the demo, which nobody's model drives, may fall back to plain processes where neither Docker nor bubblewrap works.
+if [ "$scripted" = yes ] && [ -z "${runtime}${RUNTIME:-}${WORKER_RUNTIME:-}" ]; then
+    control_plane_may_run_processes=yes
+fi
 control_plane_start ${runtime:+--runtime "$runtime"}
 if [ "$control_plane_started" = yes ]; then trap control_plane_stop EXIT; fi
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make soak`: what is too long for `make test`. MINUTES (default 10) of each fuzz target, then the fault tests repeated ROUNDS
-# (default 10) times.
+# (default 10) times and IDLE_WORKERS (default 500) sandbox workers at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes=${MINUTES:-10}
@@ -15,5 +15,7 @@ for target in build/fuzz/fuzzers/*_fuzz; do
 done
 tools/build.sh --preset release all
 [ "$(id -u)" -ne 0 ] || { tools/docker_engine.sh start && trap 'tools/docker_engine.sh stop' EXIT; }
+echo "==> ${IDLE_WORKERS:-500} idle workers"
+CODEGEN_IDLE_WORKERS=${IDLE_WORKERS:-500} ctest --test-dir build -R IdleWorkers -V --no-tests=error
 echo "==> fault tests, $rounds rounds"
 ctest --test-dir build -L '^(service|integration)$' -j 2 --repeat until-fail:"$rounds" --output-on-failure --no-tests=error

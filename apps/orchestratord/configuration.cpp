@@ -27,7 +27,7 @@ constexpr std::array kSettings{
     Setting{secret, "SERVICE_TOKEN", "", "", "the roles' token for the API; default the file service.token in the state directory", ""},
     Setting{secret, "DATABASE_URL", "--database", "", "path of the SQLite file, or postgresql://user:password@host:port/database (a password belongs in the environment or the file, not in the flag); default codegen.db in the state directory", ""},
     Setting{secret, "REDIS_URL", "--redis-url", "", "redis://, rediss:// or unix:// with user and password; `dev` starts a private server when it is unset", ""},
-    Setting{choice, "RUNTIME", "--runtime", "auto", "where workers run; auto: Docker when an engine answers and this runs as root, else the sandbox", "auto|docker|sandbox"},
+    Setting{choice, "RUNTIME", "--runtime", "auto", "where workers run; auto: Docker when an engine answers and this runs as root, else the sandbox; process: plain processes without a wall, for the inside of an unprivileged container; demo: as auto, and process for scripted agents where neither works (`make run` says it for its demo)", "auto|docker|sandbox|process|demo", "WORKER_RUNTIME"},
     Setting{text, "DOCKER_HOST", "", "unix:///var/run/docker.sock", "the Docker engine's socket", ""},
     Setting{text, "CODEGEN_HOST", "", "", "name of this worker host; default the host name", ""},
     Setting{text, "MANAGER_ADDRESS", "--manager-address", "", "IP address:port on which the worker-manager also listens for people, beside its unix socket; plain HTTP: loopback, a private network, or behind a proxy with TLS", ""},
@@ -36,6 +36,7 @@ constexpr std::array kSettings{
     Setting{size, "WORKER_LOG_TOTAL", "", "512m", "most that is kept of all workers that are gone; the oldest go first", ""},
     Setting{integer, "WORKER_LOG_DAYS", "", "7", "days that log and transcript of a worker stay readable after its end", ""},
     Setting{integer, "MAX_CONCURRENT_WORKERS", "", "10", "workers that exist at once; more wait in order", ""},
+    Setting{integer, "WARM_POOL", "", "0", "Docker: prepared workers of each of the last three kinds (image, limits) that were asked for within 30 minutes; they give way when MAX_CONCURRENT_WORKERS is reached", ""},
     Setting{integer, "WORKER_CREATION_TIMEOUT", "", "300", "seconds that a create waits for a slot before it fails with no_capacity", ""},
     Setting{size, "WORKER_MEMORY_LIMIT", "", "2g", "memory of a worker of agent custom that asks for none", ""},
     Setting{size, "CLAUDE_MEMORY_LIMIT", "", "1536m", "the same for a worker of agent claude: about 0.3 GB for itself, the rest for what it runs", ""},
@@ -205,6 +206,9 @@ Result<Configuration> Configuration::load(const std::map<std::string, std::strin
         } else if (auto from_environment = environment(name); from_environment && !from_environment->empty()) {
             value = *from_environment;
             origin = name;
+        } else if (auto other = s.also.empty() ? std::nullopt : environment(s.also); other && !other->empty()) {
+            value = *other;
+            origin = s.also;
         } else if (auto item = from_file.find(lower(name)); item != from_file.end()) {
             value = item->second;
             origin = fmt::format("{}: {}", path.string(), lower(name));
@@ -252,6 +256,7 @@ std::string settings_markdown() {
             for (char c : s.choices) c == '|' ? meaning += ", " : meaning += c;
             meaning += ")";
         }
+        if (!s.also.empty()) meaning += fmt::format("; `{}` is read too", s.also);
         out += fmt::format("| `{}` | {} | {} | {} |\n", s.name, s.flag.empty() ? "" : fmt::format("`{}`", s.flag),
                            s.fallback.empty() ? "" : fmt::format("`{}`", s.fallback), meaning);
     }

@@ -19,7 +19,8 @@ struct Setting {
     std::string_view flag;      // "--runtime", or empty: none
     std::string_view fallback;  // the default as text; empty: unset
     std::string_view meaning;
-    std::string_view choices;  // for Kind::choice: "auto|docker|sandbox"
+    std::string_view choices;    // for Kind::choice: "auto|docker|sandbox"
+    std::string_view also = "";  // another environment variable that is read when `name` is not set
 };
 
 std::span<const Setting> settings();

@@ -38,7 +38,8 @@ TEST(Configuration, ErrorsNameTheSettingTheValueAndTheWayOut) {
         auto c = Configuration::load(flags, nothing, std::nullopt);
         return c ? std::string() : c.error().message;
     };
-    EXPECT_EQ(message({{"RUNTIME", "vm"}}), "RUNTIME (flag --runtime) is \"vm\": expected one of auto|docker|sandbox");
+    EXPECT_EQ(message({{"RUNTIME", "vm"}}),
+              "RUNTIME (flag --runtime) is \"vm\": expected one of auto|docker|sandbox|process|demo");
     EXPECT_EQ(message({{"WORKER_MEMORY_LIMIT", "lots"}}),
               "WORKER_MEMORY_LIMIT (flag ) is \"lots\": expected a size such as 512m or 2g");
     EXPECT_EQ(message({{"MAX_CONCURRENT_WORKERS", "-1"}}),

@@ -1,7 +1,9 @@
 // orchestratord: the control plane. Exit codes: 0 stopped cleanly, 1 a fatal error (one clear line), 2 wrong usage.
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -30,6 +32,15 @@ void add_setting_flags(CLI::App& command, std::map<std::string, std::string>& fl
             std::string(s.flag),
             [&flags, name = std::string(s.name)](const std::string& value) { flags[name] = value; }, text);
     }
+}
+
+// A worker costs about eight descriptors; the usual 1024 would end at some 120 workers.
+void allow_many_open_files() {
+    constexpr rlim_t kEnough = 65536;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
+    limit.rlim_cur = std::min(limit.rlim_max, kEnough);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int report(const Result<void>& outcome) {
@@ -85,5 +96,6 @@ int main(int argc, char** argv) {
     auto configuration = Configuration::load(flags, environment, file);
     if (!configuration) return report(std::unexpected(configuration.error()));
     options.dev = static_cast<bool>(*dev);
+    allow_many_open_files();
     return report(run_control_plane(*configuration, environment, std::move(options)));
 }

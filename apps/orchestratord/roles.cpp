@@ -10,7 +10,7 @@
 #include "services/api/service.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
 #include "services/worker-manager/runtime/docker_runtime.hpp"
-#include "services/worker-manager/runtime/sandbox_runtime.hpp"
+#include "services/worker-manager/runtime/host_process_runtime.hpp"
 #include "services/worker-manager/service.hpp"
 #include "services/workflow/service.hpp"
 #include "shared/async/scope.hpp"
@@ -157,14 +157,29 @@ struct Roles::Impl {
         co_return std::shared_ptr<worker_manager::WorkerRuntime>(std::move(*runtime));
     }
 
-    Task<Result<std::shared_ptr<worker_manager::WorkerRuntime>>> make_sandbox() {
+    worker_manager::SandboxOptions sandbox_options() const {
         worker_manager::SandboxOptions options;
         options.installation = state.instance_id();
         options.workers = state / "workers";
         options.agents = state / "agents";
         options.image_scripts = image_scripts();
         options.uid_base = static_cast<int>(configuration.integer("SANDBOX_UID_BASE"));
-        auto runtime = std::make_shared<worker_manager::SandboxRuntime>(executor, std::move(options));
+        return options;
+    }
+
+    // `scripted_only`: nobody said RUNTIME=process, the demo falls back to it.
+    Task<Result<std::shared_ptr<worker_manager::WorkerRuntime>>> make_process(bool scripted_only) {
+        auto runtime = std::make_shared<worker_manager::HostProcessRuntime>(executor, sandbox_options(), scripted_only);
+        auto usable = co_await runtime->probe();
+        if (!usable) co_return std::unexpected(in_context(usable.error(), "RUNTIME=process"));
+        runtime_line = fmt::format("==> workers run as plain processes: {}",
+                                   worker_manager::HostProcessRuntime::warning(::geteuid() == 0));
+        log::warning("RUNTIME=process", {{"missing", worker_manager::HostProcessRuntime::warning(::geteuid() == 0)}});
+        co_return std::shared_ptr<worker_manager::WorkerRuntime>(std::move(runtime));
+    }
+
+    Task<Result<std::shared_ptr<worker_manager::WorkerRuntime>>> make_sandbox() {
+        auto runtime = std::make_shared<worker_manager::SandboxRuntime>(executor, sandbox_options());
         auto usable = co_await runtime->probe();
         if (!usable) co_return std::unexpected(usable.error());
         co_return std::shared_ptr<worker_manager::WorkerRuntime>(std::move(runtime));
@@ -173,17 +188,25 @@ struct Roles::Impl {
     Task<Result<std::shared_ptr<worker_manager::WorkerRuntime>>> choose_runtime() {
         const auto wanted = configuration.text("RUNTIME");
         std::string why = "RUNTIME=" + wanted;
+        if (wanted == "process") {
+            auto process = co_await make_process(false);
+            co_return process;
+        }
         if (wanted != "sandbox") {
             auto docker = co_await make_docker();
             if (docker) {
                 runtime_line =
-                    fmt::format("==> workers run in Docker ({})", wanted == "auto" ? "an engine answers" : why);
+                    fmt::format("==> workers run in Docker ({})", wanted == "docker" ? why : "an engine answers");
                 co_return docker;
             }
             if (wanted == "docker") co_return std::unexpected(in_context(docker.error(), "RUNTIME=docker"));
             why = docker.error().message;
         }
         auto sandbox = co_await make_sandbox();
+        if (!sandbox && wanted == "demo") {
+            auto process = co_await make_process(true);
+            co_return process;
+        }
         if (!sandbox) co_return std::unexpected(in_context(sandbox.error(), "no runtime for workers: sandbox"));
         runtime_line = fmt::format("==> workers run in the sandbox ({})", why);
         co_return sandbox;
@@ -202,6 +225,7 @@ struct Roles::Impl {
         o.api_url = api_url();
         o.service_token = token;
         o.max_workers = static_cast<std::size_t>(configuration.integer("MAX_CONCURRENT_WORKERS"));
+        o.warm_pool = static_cast<std::size_t>(configuration.integer("WARM_POOL"));
         o.creation_timeout = std::chrono::seconds(configuration.integer("WORKER_CREATION_TIMEOUT"));
         o.session_ttl = std::chrono::seconds(configuration.integer("WORKER_SESSION_TTL"));
         o.idle.pause = std::chrono::seconds(configuration.integer("WORKER_IDLE_PAUSE"));

@@ -43,9 +43,10 @@ Result<void> check_config(const WrapperConfig& config) {
     if (config.heartbeat_ms <= 0)
         return bad("heartbeat_ms", std::to_string(config.heartbeat_ms) + " is not a positive time");
     if (config.kill_grace_ms < 0) return bad("kill_grace_ms", std::to_string(config.kill_grace_ms) + " is negative");
-    if (config.loopback_port < 1 || config.loopback_port > 65535)
+    if (config.loopback_port < (config.process ? 0 : 1) || config.loopback_port > 65535)
         return bad("loopback_port", std::to_string(config.loopback_port) + " is no port, expected 1..65535");
     if (config.sandbox && config.sandbox->wrapper_program.empty()) return bad("sandbox.wrapper_program", "empty");
+    if (config.sandbox && config.process) return bad("process", "and \"sandbox\": a worker is one of them");
     if (!config.sandbox && config.agent_uid == 0) return bad("agent_uid", "0, the agent must not run as root");
     return {};
 }

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <string_view>
 
+#include "packages/worker-wrapper/host_process.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "packages/worker-wrapper/spawn.hpp"
 #include "shared/json/json.hpp"
@@ -72,7 +73,8 @@ void Body::start(const LaunchPlan& plan, const BodyStreams& streams, Events even
     told_.reset();
     report_text_.clear();
     init_ = -1;
-    auto started = config_.sandbox ? start_in_sandbox(plan, streams) : start_in_docker(plan, streams);
+    auto started = config_.sandbox ? start_in_sandbox(plan, streams)
+                                   : start_directly(config_.process ? at_host_paths(plan, config_) : plan, streams);
     report_child_.reset();
     if (!started) {
         loop_.after(std::chrono::milliseconds(0), [this, why = started.error().message] { say_failed(why); });
@@ -94,7 +96,7 @@ void Body::open_report() {
     loop_.watch(report_.get(), EPOLLIN, [this](std::uint32_t) { read_report(); });
 }
 
-Result<pid_t> Body::start_in_docker(const LaunchPlan& plan, const BodyStreams& streams) {
+Result<pid_t> Body::start_directly(const LaunchPlan& plan, const BodyStreams& streams) {
     SpawnSpec spec;
     spec.argv = plan.argv;
     spec.environment = plan.environment;
@@ -102,9 +104,12 @@ Result<pid_t> Body::start_in_docker(const LaunchPlan& plan, const BodyStreams& s
     spec.input = streams.input;
     spec.output = streams.output;
     spec.errors = streams.errors;
-    spec.identity = Identity{static_cast<uid_t>(config_.agent_uid), static_cast<gid_t>(config_.agent_gid)};
-    for (int group : config_.agent_groups) spec.identity->groups.push_back(static_cast<gid_t>(group));
+    if (geteuid() == 0) {
+        spec.identity = Identity{static_cast<uid_t>(config_.agent_uid), static_cast<gid_t>(config_.agent_gid), {}};
+        for (int group : config_.agent_groups) spec.identity->groups.push_back(static_cast<gid_t>(group));
+    }
     spec.likely_oom_victim = true;
+    if (config_.process) limit_host_process(spec, *config_.process);
     if (plan.files.empty() && !plan.session) return spawn(spec);
     auto plan_fd = plan_descriptor(plan);
     if (!plan_fd) return std::unexpected(plan_fd.error());
@@ -252,6 +257,10 @@ void Body::on_child_signal() {
 }
 
 void Body::terminate() {
+    if (config_.process) {
+        if (pid_ > 0) ::kill(-pid_, SIGTERM);
+        return;
+    }
     if (!config_.sandbox) {
         if (pid_ > 0) as_agent(static_cast<uid_t>(config_.agent_uid), [&] { ::kill(-pid_, SIGTERM); });
         return;
@@ -268,8 +277,8 @@ void Body::kill() {
     timer_ = loop_.after(std::chrono::milliseconds(0), [this] { kill_round(); });
 }
 
-void Body::kill_round() {
-    loop_.cancel(timer_);
+void Body::kill_everything() {
+    if (config_.process) return kill_host_processes(config_);
     if (config_.sandbox) {
         discard_prepared();
         if (pid_ > 0) ::kill(pid_, SIGKILL);
@@ -278,6 +287,11 @@ void Body::kill_round() {
     } else {
         as_agent(static_cast<uid_t>(config_.agent_uid), [] { ::kill(-1, SIGKILL); });
     }
+}
+
+void Body::kill_round() {
+    loop_.cancel(timer_);
+    kill_everything();
     int status = 0;
     pid_t pid = 0;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {

@@ -1,5 +1,6 @@
 // Everything that runs with the agent's rights: started, watched, killed as a whole. Docker: another uid in our
-// container. Sandbox: one bubblewrap each. One process tree at a time, beside it at most one sandbox that waits.
+// container. Process: the same on the host, or our own uid. Sandbox: one bubblewrap each. One process tree at a time,
+// beside it at most one sandbox that waits.
 #pragma once
 #include <sys/types.h>
 
@@ -39,13 +40,14 @@ class Body {
     bool empty() const { return pid_ <= 0 && !killing_; }
 
   private:
-    Result<pid_t> start_in_docker(const LaunchPlan& plan, const BodyStreams& streams);
+    Result<pid_t> start_directly(const LaunchPlan& plan, const BodyStreams& streams);
     Result<pid_t> start_in_sandbox(const LaunchPlan& plan, const BodyStreams& streams);
     void open_report();
     void discard_prepared();
     bool start_again();
     void read_report();
     void report_line(std::string_view line);
+    void kill_everything();
     void kill_round();
     void say_ended(AgentEnd end);
     void say_failed(std::string why);

@@ -1,4 +1,6 @@
 // worker-wrapper: see usage() below. One process a worker; `launch` and `init` are what it starts itself as.
+#include <sys/prctl.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -6,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "packages/worker-wrapper/config_wait.hpp"
 #include "packages/worker-wrapper/launch_plan.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "packages/worker-wrapper/privileges.hpp"
@@ -24,6 +27,7 @@ constexpr std::string_view kHelp = R"(worker-wrapper - runs one worker of the Co
 
 usage:
   worker-wrapper                        run the worker that WRAPPER_CONFIG describes
+  worker-wrapper wait                   the same, once that file is there: a prepared worker
   worker-wrapper init CONTROL REPORT    PID 1 inside a sandbox (started by the worker-wrapper outside);
   worker-wrapper launch PLAN REPORT     with the agent's uid in a container (the same): numbers of inherited
                                         descriptors
@@ -52,7 +56,7 @@ int wrong_usage(const std::string& why) {
     return kUsage;
 }
 
-int run_worker() {
+int run_worker(bool wait) {
     const char* path = std::getenv("WRAPPER_CONFIG");
     auto stop = [](int code, const Error& error) {
         wrapper::log("critical", error.message, {{"exit_code", code}});
@@ -62,6 +66,12 @@ int run_worker() {
         return stop(
             kConfiguration,
             {ErrorCategory::fatal, "invalid", "WRAPPER_CONFIG is not set, expected the path of config.json", {}});
+    if (wait) {
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        auto there = wrapper::wait_for_config(path);
+        if (!there) return stop(kEnvironment, there.error());
+        if (!*there) return kStopped;
+    }
     auto text = posix::read_file(path, kLargestConfig);
     if (!text) return stop(kConfiguration, in_context(text.error(), "WRAPPER_CONFIG"));
     auto config = json::parse<contracts::WrapperConfig>(*text);
@@ -86,7 +96,7 @@ int run_worker() {
 
 int main(int argc, char** argv) {
     const std::string_view mode = argc > 1 ? argv[1] : "";
-    if (mode.empty()) return run_worker();
+    if (mode.empty() || (mode == "wait" && argc == 2)) return run_worker(!mode.empty());
     if (mode == "--version") {
         std::puts("worker-wrapper " CODEGEN_VERSION);
         return 0;

@@ -38,6 +38,7 @@ std::int64_t oom_kills(const std::vector<std::filesystem::path>& directories) {
 
 std::vector<std::filesystem::path> memory_cgroups(const contracts::WrapperConfig& config) {
     if (config.sandbox) return {config.sandbox->cgroups.begin(), config.sandbox->cgroups.end()};
+    if (config.process) return {config.process->cgroups.begin(), config.process->cgroups.end()};
     return {"/sys/fs/cgroup/memory", "/sys/fs/cgroup"};
 }
 

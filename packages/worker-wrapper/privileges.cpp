@@ -37,10 +37,11 @@ Result<void> keep_only(std::uint32_t capabilities) {
 Result<void> restrict_process(const contracts::WrapperConfig& config) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return posix::errno_error("no_new_privs", errno);
-    if (!config.sandbox) {
+    if (!config.sandbox && !config.process) {
         if (getpid() == 1 && geteuid() == 0) return {};
         return fail(ErrorCategory::fatal, "invalid",
-                    "without \"sandbox\" in its configuration worker-wrapper must be PID 1 of a container and uid 0, "
+                    "without \"sandbox\" or \"process\" in its configuration worker-wrapper must be PID 1 of a "
+                    "container and uid 0, "
                     "it is PID " +
                         std::to_string(getpid()) + " and uid " + std::to_string(geteuid()));
     }

@@ -5,9 +5,9 @@
 
 namespace codegen::wrapper {
 
-// Not dumpable (nobody reads our memory), no new privileges. Sandbox as root: only SETUID, SETGID and KILL stay, also
-// in the bounding set; adopts orphans. Docker: the container's set stays as it is; must be PID 1 and uid 0, because
-// killing everything of the agent's uid is safe only in a pid namespace of our own.
+// Not dumpable (nobody reads our memory), no new privileges. Sandbox and process as root: only SETUID, SETGID and KILL
+// stay, also in the bounding set; adopts orphans. Docker: the container's set stays as it is; must be PID 1 and uid 0,
+// because killing everything of the agent's uid is safe only in a pid namespace of our own.
 Result<void> restrict_process(const contracts::WrapperConfig& config);
 
 // For the scope: files that are made get this group (no CAP_CHOWN needed).

@@ -29,11 +29,12 @@ struct Prepared {
     std::vector<std::string> cgroup_files;
 };
 
-enum Step : int { kCgroup, kIdentity, kDirectory, kDescriptors, kLimit, kExec };
+enum Step : int { kCgroup, kIdentity, kDirectory, kDescriptors, kLimit, kMemory, kExec };
 
 std::string_view step_name(int step) {
-    constexpr std::array<std::string_view, 6> names{"join cgroup",     "drop privileges", "change directory",
-                                                    "set descriptors", "limit processes", "exec"};
+    constexpr std::array<std::string_view, 7> names{
+        "join cgroup", "drop privileges", "change directory", "set descriptors", "limit processes", "limit memory",
+        "exec"};
     return names[static_cast<std::size_t>(step)];
 }
 
@@ -118,6 +119,10 @@ bool set_standard(const std::array<int, 3>& sources) {
     if (spec.max_processes) {
         const rlimit limit{*spec.max_processes, *spec.max_processes};
         if (setrlimit(RLIMIT_NPROC, &limit) != 0) die(kLimit);
+    }
+    if (spec.max_data) {
+        const rlimit limit{*spec.max_data, *spec.max_data};
+        if (setrlimit(RLIMIT_DATA, &limit) != 0) die(kMemory);
     }
     sigset_t none;
     sigemptyset(&none);

@@ -34,6 +34,7 @@ struct SpawnSpec {
     std::optional<Identity> identity;  // dropped to; absent: unchanged
     std::vector<std::string> cgroups;  // directories; the child joins them before it drops its identity
     std::optional<rlim_t> max_processes;
+    std::optional<rlim_t> max_data;  // bytes of private memory of each process
     bool die_with_parent = false;    // SIGKILL when this process ends
     bool likely_oom_victim = false;  // oom_score_adj raised, so that the agent dies before its guardians
 };

@@ -97,7 +97,9 @@ Result<void> Wrapper::run() {
     if (!config_.sandbox) {
         forwarder_.emplace(loop_, config_.gateway_directory + "/http.sock",
                            std::chrono::milliseconds(config_.gateway_wait_ms));
-        if (auto port = forwarder_->listen(config_.loopback_port); !port) return std::unexpected(port.error());
+        auto port = forwarder_->listen(config_.loopback_port);
+        if (!port) return std::unexpected(port.error());
+        config_.loopback_port = *port;
     }
     loop_.on_signals({SIGCHLD, SIGTERM, SIGINT, SIGHUP}, [this](const signalfd_siginfo& info) {
         if (info.ssi_signo == SIGCHLD) {

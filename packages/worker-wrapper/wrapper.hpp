@@ -53,7 +53,7 @@ class Wrapper {
     void leave_when_flushed();
 
     Loop& loop_;
-    const contracts::WrapperConfig config_;
+    contracts::WrapperConfig config_;  // constant once run() knows the loopback port
     const ResultStore store_;
     RedisLink link_;
     Outbox outbox_;

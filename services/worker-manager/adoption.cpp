@@ -57,6 +57,7 @@ Task<void> Manager::stop() {
     for (const auto& [id, worker] : workers_) worker->interrupt.emit(asio::cancellation_type::terminal);
     if (front_) co_await front_->stop();
     co_await scope_.stop();
+    co_await warm_.stop();
     for (const auto& [id, worker] : workers_) {
         if (!worker->gateway) continue;
         auto saved = co_await save(worker);
@@ -146,6 +147,7 @@ Task<void> Manager::reconcile() {
         auto removed = co_await runtime_->remove(id, options_.kill_grace);
         if (!removed) log::error("body not removed", {{"worker_id", id}, {"error", removed.error().message}});
     }
+    co_await warm_.begin();
     const auto workers = workers_;
     for (const auto& [id, worker] : workers) {
         if (!worker->alive()) continue;

@@ -8,6 +8,7 @@
 #include "services/worker-manager/core/context.hpp"
 #include "services/worker-manager/core/names.hpp"
 #include "services/worker-manager/manager.hpp"
+#include "services/worker-manager/place.hpp"
 #include "services/worker-manager/repository/tree.hpp"
 #include "services/worker-manager/repository/workspace.hpp"
 #include "shared/async/deadline.hpp"
@@ -71,6 +72,8 @@ Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const
                    fmt::format("{} bytes can never be free here, this host has {}; lower it or WORKER_MEMORY_LIMIT, or "
                                "set WORKER_MEMORY_CHECK=off",
                                limits->memory_bytes, memory->total));
+    if (WarmStart::is_slot(config.name))
+        return bad("config.name", fmt::format("\"{}\" is reserved for prepared workers; choose another", config.name));
     if (auto user = user_id_of(command); !user) return std::unexpected(user.error());
     if (const auto task = from_context(command, "task_id"); task && !is_uuid(*task))
         return bad("context.task_id", fmt::format("\"{}\" is not a UUID", *task));
@@ -185,7 +188,11 @@ void Manager::pump() {
     const auto wanted_memory = admission_.wants_memory();
     const auto moves = admission_.advance(system_now(), memory ? std::optional(memory->available) : std::nullopt);
     for (const auto& id : moves.admitted)
-        if (auto worker = find(id)) scope_.spawn("create " + id, create(worker));
+        if (auto worker = find(id)) {
+            if (can_be_prepared(*worker)) worker->slot = warm_.take(kind_of(*worker));
+            scope_.spawn("create " + id, create(worker));
+        }
+    warm_.settle();
     const auto waited = std::chrono::duration_cast<std::chrono::seconds>(options_.creation_timeout).count();
     for (const auto& id : moves.expired) {
         const auto worker = find(id);
@@ -232,11 +239,17 @@ Task<void> Manager::mirror_queue() {
 
 Task<void> Manager::create(WorkerPtr worker) {
     auto held = co_await worker->turn.take();
-    if (worker->deleting() || worker->created() || worker->deleted()) co_return;
+    if (worker->deleting() || worker->created() || worker->deleted()) {
+        if (worker->slot) warm_.discard(*std::exchange(worker->slot, {}));
+        co_return;
+    }
     worker->row.state = after(worker->row.state, LifeEvent::admitted, false);
-    auto made = co_await save(worker, {status_item(*worker)});
+    auto items_before = name_token(worker);
+    items_before.push_back(status_item(*worker));
+    auto made = co_await save(worker, std::move(items_before));
     if (made) made = co_await make_body(worker);
     if (!made && stopping_) co_return;  // the next manager makes it
+    if (worker->slot) warm_.discard(*std::exchange(worker->slot, {}));
     if (!made) {
         auto undone = co_await dismantle(worker);
         if (!undone)
@@ -276,20 +289,42 @@ Task<Result<void>> Manager::make_body(WorkerPtr worker) {
     auto chosen = co_await choose_session(worker);
     if (!chosen) co_return std::unexpected(in_context(chosen.error(), "session"));
     const auto agent = runtime_->agent_identity(id);
-    auto directories_made = co_await step(worker, make_directories(worker, agent));
+    if (can_be_prepared(*worker)) warm_.asked(kind_of(*worker), body_spec(*worker, agent));
+    if (worker->slot) {
+        const bool moved = co_await warm_.move_in(*worker->slot, worker->row.image, directories(id));
+        if (!moved) worker->slot.reset();
+    }
+    auto directories_made =
+        co_await step(worker, worker->slot ? take_session(worker, agent) : make_directories(worker, agent));
     if (!directories_made) co_return std::unexpected(in_context(directories_made.error(), "directories"));
     auto workspace = co_await step(worker, make_workspace(worker, agent));
     if (!workspace) co_return std::unexpected(in_context(workspace.error(), "workspace"));
     auto egress = co_await step(worker, learn_egress(worker));
     if (!egress) co_return std::unexpected(egress.error());
     if (auto opened = open_gateway(worker); !opened) co_return std::unexpected(in_context(opened.error(), "gateway"));
-    auto token = co_await step(worker, fetch_token(worker));
+    auto token = co_await step(worker, fetch_token(worker, true));
     if (!token) co_return std::unexpected(in_context(token.error(), "token"));
     auto counted = co_await step(worker, count_earlier_usage(worker));
     if (!counted) co_return std::unexpected(counted.error());
-
-    auto started = co_await step(worker, runtime_->start(body_spec(*worker, agent)));
+    auto started = co_await step(worker, start_body(worker, body_spec(*worker, agent)));
     if (!started) co_return std::unexpected(in_context(started.error(), runtime_->name()));
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Manager::start_body(WorkerPtr worker, BodySpec spec) {
+    if (worker->slot) {
+        auto claimed = co_await runtime_->claim(*worker->slot, spec);
+        if (claimed) {
+            warm_.claimed(*std::exchange(worker->slot, {}));
+            worker->row.body_id = std::move(*claimed);
+            co_return Result<void>{};
+        }
+        log::warning("a prepared worker could not be used; another one is made",
+                     {{"worker_id", spec.worker_id}, {"error", claimed.error().message}});
+        warm_.discard(*std::exchange(worker->slot, {}));
+    }
+    auto started = co_await runtime_->start(std::move(spec));
+    if (!started) co_return std::unexpected(started.error());
     worker->row.body_id = std::move(*started);
     co_return Result<void>{};
 }
@@ -304,19 +339,35 @@ Task<Result<void>> Manager::make_directories(WorkerPtr worker, AgentIdentity age
     else
         settled = co_await forget_workspace(worker->row.worker_id);
     if (!settled) co_return settled;
-    auto cleared = co_await remove_tree(place.root);
-    if (!cleared) co_return cleared;
-    // bubblewrap, started as the agent's uid, must pass.
-    for (const auto& path : {place.root.parent_path(), place.root})
-        if (auto made = posix::make_directory(path, 0711); !made) co_return made;
-    if (auto made = posix::make_directory(place.state(), 0700); !made) co_return made;
+    auto made = co_await make_place(place, agent);
+    if (!made) co_return made;
     auto taken = co_await take_session(worker, agent);
     if (!taken) co_return std::unexpected(in_context(taken.error(), "session"));
-    if (auto made = posix::make_directory(place.home(), 0700); !made) co_return made;
-    if (::geteuid() == 0 &&
-        ::lchown(place.home().c_str(), static_cast<uid_t>(agent.uid), static_cast<gid_t>(agent.gid)) != 0)
-        co_return posix::errno_error("set the owner of " + place.home().string(), errno);
     co_return Result<void>{};
+}
+
+// Whether nothing of it must be known before its body starts: a home, an image or a socket of its own.
+bool Manager::can_be_prepared(const Worker& worker) const {
+    const auto& command = worker.command;
+    const bool resumes = command.workspace && command.workspace->resume.value_or(false);
+    return command.config.worker_type == contracts::WorkerType::developer && !command.config.image && !resumes &&
+           !from_context(command, "session_id") && !wants_docker(command.config);
+}
+
+std::string Manager::kind_of(const Worker& worker) const {
+    const auto& config = worker.command.config;
+    const auto spec = body_spec(worker, {});
+    std::vector<std::string> capabilities;
+    for (const auto capability : config.capabilities) capabilities.emplace_back(json::name_of(capability));
+    std::ranges::sort(capabilities);
+    return fmt::format("{} {} [{}] {} {} {} {}", json::name_of(config.agent_type), config.image.value_or(""),
+                       fmt::join(capabilities, ","), spec.limits.memory_bytes, spec.limits.cpus, spec.limits.processes,
+                       spec.network);
+}
+
+std::size_t Manager::room_for_prepared() const {
+    if (!admission_.waiting().empty() || admission_.in_use() >= admission_.slots()) return 0;
+    return admission_.slots() - admission_.in_use();
 }
 
 Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent) {
@@ -334,6 +385,9 @@ Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent
         worker->row.base_sha = std::move(*base);
     } else if (auto made = posix::make_directory(directory, 0755); !made) {
         co_return made;
+    } else if (::geteuid() != 0 ||
+               ::lchown(directory.c_str(), static_cast<uid_t>(agent.uid), static_cast<gid_t>(agent.gid)) == 0) {
+        co_return Result<void>{};
     }
     co_return co_await give_tree(directory, agent);
 }
@@ -356,9 +410,17 @@ Result<void> Manager::open_gateway(const WorkerPtr& worker) {
                                  runtime_->agent_identity(worker->row.worker_id).gid);
 }
 
-// A former token goes with the same transaction that names the new one. Each try has a token of its own: the secret of
-// one that was made, but whose answer was lost, cannot be asked for again.
-Task<Result<void>> Manager::fetch_token(WorkerPtr worker) {
+// The id of the worker's next token, for the row that is saved before it is asked for. A former one goes with it.
+std::vector<storage::OutboxItem> Manager::name_token(const WorkerPtr& worker) const {
+    std::vector<storage::OutboxItem> items;
+    if (!worker->row.token_id.empty()) items.push_back({"api", "/api/tokens/" + worker->row.token_id, ""});
+    worker->row.token_id = new_uuid();
+    return items;
+}
+
+// `named`: its id stands in the saved row already. Each further try has a token of its own: the secret of one that was
+// made, but whose answer was lost, cannot be asked for again.
+Task<Result<void>> Manager::fetch_token(WorkerPtr worker, bool named) {
     contracts::TokenCreate create;
     create.kind = contracts::TokenKind::worker;
     create.user_id = known_user_of(worker->command);
@@ -368,11 +430,10 @@ Task<Result<void>> Manager::fetch_token(WorkerPtr worker) {
     create.expires_at = system_now() + kTokenLife;
     const RetryPolicy policy;
     for (int retries = 0;; ++retries) {
-        std::vector<storage::OutboxItem> items;
-        if (!worker->row.token_id.empty()) items.push_back({"api", "/api/tokens/" + worker->row.token_id, ""});
-        worker->row.token_id = new_uuid();
-        auto saved = co_await save(worker, std::move(items));
-        if (!saved) co_return saved;
+        if (!named || retries > 0) {
+            auto saved = co_await save(worker, name_token(worker));
+            if (!saved) co_return saved;
+        }
         create.id = worker->row.token_id;
         auto created = co_await api_->send<contracts::TokenCreated>("POST", "/api/tokens", json::write(create));
         if (created) {

@@ -46,6 +46,7 @@ storage::OutboxItem result_item(const contracts::ResultFile& result) {
 
 Task<void> Manager::on_body_end(BodyEnd ended) {
     const auto worker = find(ended.worker_id);
+    if (!worker) warm_.lost(ended.worker_id);
     if (!worker || worker->deleted() || worker->deleting() || worker->row.ended) co_return;
     // On its own: what is being done to this worker must not keep the ends of others waiting.
     scope_.spawn("end of " + worker->row.worker_id, end(worker, std::move(ended)));

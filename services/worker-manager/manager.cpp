@@ -45,6 +45,8 @@ Manager::Manager(asio::any_io_executor executor, Options options, storage::Datab
           },
           options_.images, options_.now),
       admission_(options_.max_workers, options_.creation_timeout),
+      warm_(executor, runtime_, options_.warm_pool, options_.state_directory / "workers",
+            [this] { return room_for_prepared(); }),
       admission_timer_(executor, asio::steady_timer::time_point::max()),
       watch_timer_(executor, asio::steady_timer::time_point::max()),
       scope_(executor) {}
@@ -150,6 +152,7 @@ Task<void> Manager::sweep() {
         co_await async::sleep_for(options_.sweep_interval);
         co_await answer_ended_workers();
         scope_.spawn("images", images_.tend());
+        warm_.settle();
         if (round % kSweepsPerRefresh != 0) continue;
         co_await refresh_status_hashes();
         co_await forget_old_sessions();

@@ -21,6 +21,7 @@
 #include "services/worker-manager/session_store.hpp"
 #include "services/worker-manager/store.hpp"
 #include "services/worker-manager/turn.hpp"
+#include "services/worker-manager/warm_start.hpp"
 #include "shared/async/scope.hpp"
 #include "shared/clients/api/api_client.hpp"
 #include "shared/redis/consumer.hpp"
@@ -51,8 +52,9 @@ struct Worker {
     contracts::CreateWorkerCommand command;
     std::vector<contracts::CreateWorkerCommand> also_asked;  // the same worker again, while it is being made
     std::unique_ptr<Gateway> gateway;
-    bool adopted = false;  // made by a former manager
-    bool resumed = false;  // the next of its name goes on in its workspace
+    bool adopted = false;             // made by a former manager
+    bool resumed = false;             // the next of its name goes on in its workspace
+    std::optional<std::string> slot;  // the prepared body that is to become this one's, until it has
     WorkerSession session;
     // Of a Product Owner's worker.
     Timestamp active_at = system_now();  // the last sign of use
@@ -120,9 +122,14 @@ class Manager {
     Task<Result<void>> make_body(WorkerPtr worker);
     Task<Result<void>> make_directories(WorkerPtr worker, AgentIdentity agent);
     Task<Result<void>> make_workspace(WorkerPtr worker, AgentIdentity agent);
-    Task<Result<void>> fetch_token(WorkerPtr worker);
+    std::vector<storage::OutboxItem> name_token(const WorkerPtr& worker) const;
+    Task<Result<void>> fetch_token(WorkerPtr worker, bool named = false);
     Result<void> open_gateway(const WorkerPtr& worker);
+    Task<Result<void>> start_body(WorkerPtr worker, BodySpec spec);
     BodySpec body_spec(const Worker& worker, AgentIdentity agent) const;
+    bool can_be_prepared(const Worker& worker) const;
+    std::string kind_of(const Worker& worker) const;  // workers of one kind can be prepared in each other's place
+    std::size_t room_for_prepared() const;
     Task<void> give_up(WorkerPtr worker, std::string error);
 
     // admitting.cpp
@@ -208,6 +215,7 @@ class Manager {
     storage::Outbox outbox_;
     Images images_;
     Admission admission_;
+    WarmStart warm_;
     asio::steady_timer admission_timer_;
     std::vector<std::string> mirrored_;  // who waits, as Redis was told
     std::map<std::string, WorkerPtr> workers_;

@@ -30,6 +30,7 @@ struct Options {
 
     std::size_t max_workers = 10;                        // MAX_CONCURRENT_WORKERS
     std::chrono::milliseconds creation_timeout{300000};  // waiting for a slot; then no_capacity
+    std::size_t warm_pool = 0;                           // WARM_POOL: prepared workers of each kind asked for lately
     std::chrono::milliseconds kill_grace{2000};          // SIGTERM to SIGKILL when a worker is removed
     std::chrono::milliseconds sweep_interval{2000};
     std::chrono::seconds session_ttl{7200};  // WORKER_SESSION_TTL: how long an unused conversation is kept

@@ -33,6 +33,16 @@ struct SandboxConfig {
 };
 BOOST_DESCRIBE_STRUCT(SandboxConfig, (), (bwrap, wrapper_program, mounts, seccomp_filter, cgroups, max_processes))
 
+// Only for runtime "process": the wrapper is on the host and the agent a process beside it, with nothing in between but
+// its uid - none when the control plane is not root - and these limits. The agent sees the host's paths.
+struct ProcessConfig {
+    std::string temporary;             // its TMPDIR, its own
+    std::vector<std::string> cgroups;  // as in SandboxConfig
+    std::int64_t memory_bytes = 0;     // of each process (RLIMIT_DATA) where no cgroup is permitted; 0: no limit
+    std::int64_t processes = 0;        // RLIMIT_NPROC of a uid of its own; 0: no limit
+};
+BOOST_DESCRIBE_STRUCT(ProcessConfig, (), (temporary, cgroups, memory_bytes, processes))
+
 struct WrapperConfig {
     std::string worker_id;
     WorkerType worker_type{};
@@ -45,8 +55,9 @@ struct WrapperConfig {
     int agent_uid = 10001;
     int agent_gid = 10001;
     std::vector<int> agent_groups;         // Docker: supplementary ones
-    std::optional<SandboxConfig> sandbox;  // absent: Docker
-    std::optional<std::string> base_sha;   // HEAD of the workspace as it was handed over; absent: no repository
+    std::optional<SandboxConfig> sandbox;  // neither this nor `process`: Docker
+    std::optional<ProcessConfig> process;
+    std::optional<std::string> base_sha;  // HEAD of the workspace as it was handed over; absent: no repository
     std::string instructions;
     std::vector<std::string> allowed_commands;
     std::map<std::string, std::string> env_vars;
@@ -66,7 +77,7 @@ struct WrapperConfig {
     std::optional<std::string> task_id;
     std::optional<std::string> project_id;
     std::optional<std::string> user_id;
-    int loopback_port = 18790;              // inside the worker's own network namespace
+    int loopback_port = 18790;              // in the worker's own network namespace; without one 0: any free port
     std::int64_t bundle_limit = 100 << 20;  // bytes
     std::int64_t memory_limit = 0;          // bytes, for the error text; 0: unknown
     std::int64_t record_limit = 4 << 20;    // bytes of the log, the transcript and the raw output, each
@@ -78,11 +89,11 @@ struct WrapperConfig {
 };
 BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                       (worker_id, worker_type, agent_type, redis_socket, gateway_directory, state_directory, workspace,
-                       home, agent_uid, agent_gid, agent_groups, sandbox, base_sha, instructions, allowed_commands,
-                       env_vars, image_environment, command, agent_program, path, pool, one_task, model, providers,
-                       session_id, session_named, session_lost, session_ttl_s, task_id, project_id, user_id,
-                       loopback_port, bundle_limit, memory_limit, record_limit, heartbeat_ms, gateway_wait_ms,
-                       kill_grace_ms,
+                       home, agent_uid, agent_gid, agent_groups, sandbox, process, base_sha, instructions,
+                       allowed_commands, env_vars, image_environment, command, agent_program, path, pool, one_task,
+                       model, providers, session_id, session_named, session_lost, session_ttl_s, task_id, project_id,
+                       user_id, loopback_port, bundle_limit, memory_limit, record_limit, heartbeat_ms,
+                       gateway_wait_ms, kill_grace_ms,
                        provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.

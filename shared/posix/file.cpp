@@ -45,7 +45,9 @@ Result<std::string> read_file(const fs::path& path, std::size_t limit) {
     }
 }
 
-Result<void> write_file_atomically(const fs::path& path, std::string_view content, mode_t mode) {
+namespace {
+
+Result<void> write_whole(const fs::path& path, std::string_view content, mode_t mode, bool synced) {
     const auto temporary = path.parent_path() / fmt::format(".{}.{}", path.filename().string(), random_token(6));
     auto give_up = [&](std::string_view what) {
         const int e = errno;
@@ -61,11 +63,22 @@ Result<void> write_file_atomically(const fs::path& path, std::string_view conten
         if (n < 0) return give_up("write");
         done += static_cast<std::size_t>(n);
     }
-    if (::fsync(fd.get()) != 0) return give_up("sync");
+    if (synced && ::fsync(fd.get()) != 0) return give_up("sync");
     if (::rename(temporary.c_str(), path.c_str()) != 0) return give_up("rename");
+    if (!synced) return {};
     Fd directory(::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (directory) ::fsync(directory.get());
     return {};
+}
+
+}  // namespace
+
+Result<void> write_file_atomically(const fs::path& path, std::string_view content, mode_t mode) {
+    return write_whole(path, content, mode, true);
+}
+
+Result<void> replace_file(const fs::path& path, std::string_view content, mode_t mode) {
+    return write_whole(path, content, mode, false);
 }
 
 Result<void> make_directory(const fs::path& path, mode_t mode) {

@@ -146,6 +146,12 @@ void ControlPlane::kill_hard() {
 
 int ControlPlane::pid() const { return child_->pid(); }
 
+std::string ControlPlane::installation() const {
+    auto id = file_text(state_ / "instance.id");
+    while (!id.empty() && id.back() == '\n') id.pop_back();
+    return id;
+}
+
 std::string ControlPlane::log() const { return file_text(state_ / "orchestratord.log"); }
 
 CommandResult ControlPlane::run(std::vector<std::string> argv, std::chrono::seconds limit) {

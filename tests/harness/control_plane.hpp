@@ -69,7 +69,8 @@ class ControlPlane {
     std::string body_id(const std::string& worker);
     void kill_body(const std::string& worker);  // docker kill; kill -9 of the wrapper
 
-    std::string log() const;  // of orchestratord, for failure messages
+    std::string installation() const;  // what its containers' label codegen.installation says
+    std::string log() const;           // of orchestratord, for failure messages
 
   private:
     Options options_;

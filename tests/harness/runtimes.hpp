@@ -16,6 +16,11 @@ class OnEachRuntime : public ::testing::TestWithParam<const char*> {
     INSTANTIATE_TEST_SUITE_P(Runtime, fixture, ::testing::Values("sandbox", "docker"), \
                              [](const ::testing::TestParamInfo<const char*>& p) { return std::string(p.param); })
 
+// The same with runtime "process" as the third, for promises that need no wall.
+#define CODEGEN_ON_EVERY_RUNTIME(fixture)                                                         \
+    INSTANTIATE_TEST_SUITE_P(Runtime, fixture, ::testing::Values("sandbox", "docker", "process"), \
+                             [](const ::testing::TestParamInfo<const char*>& p) { return std::string(p.param); })
+
 // Makes a commit and reports success.
 inline const std::string kCommitAndReport =
     "git add -A && git commit -qm 'work' && orchestrator result --status success --summary done >/dev/null";

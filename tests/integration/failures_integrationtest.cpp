@@ -111,7 +111,7 @@ TEST_P(Failures, CancelStopsTheAgent) {
     eventually("the agent is gone", [&] { return processes_with("sleep " + mark).empty(); });
 }
 
-CODEGEN_ON_EACH_RUNTIME(Failures);
+CODEGEN_ON_EVERY_RUNTIME(Failures);
 
 }  // namespace
 }  // namespace codegen::testing

@@ -84,7 +84,7 @@ TEST_P(FirstLight, AProjectsSecondTaskStartsFromMain) {
     }
 }
 
-CODEGEN_ON_EACH_RUNTIME(FirstLight);
+CODEGEN_ON_EVERY_RUNTIME(FirstLight);
 
 }  // namespace
 }  // namespace codegen::testing

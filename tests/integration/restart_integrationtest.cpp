@@ -109,7 +109,7 @@ TEST_P(Restart, RedisLosesEverythingBetweenTheResultFileAndItsPublication) {
     expect_completed_once(plane, task);
 }
 
-CODEGEN_ON_EACH_RUNTIME(Restart);
+CODEGEN_ON_EVERY_RUNTIME(Restart);
 
 }  // namespace
 }  // namespace codegen::testing

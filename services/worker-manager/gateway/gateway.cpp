@@ -80,10 +80,14 @@ Result<std::unique_ptr<Gateway>> Gateway::make(asio::any_io_executor executor, r
     return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 
-Result<void> Gateway::open(const fs::path& directory, int agent_gid) {
+Result<void> Gateway::make_directories(const fs::path& directory, int agent_gid) {
     for (const auto& [path, mode] : {std::pair(directory, mode_t{0750}), std::pair(directory / "agent", mode_t{0750})})
         if (auto made = make_directory(path, mode, agent_gid); !made) return made;
-    if (auto made = posix::make_directory(directory / "wrapper", 0700); !made) return made;
+    return posix::make_directory(directory / "wrapper", 0700);
+}
+
+Result<void> Gateway::open(const fs::path& directory, int agent_gid) {
+    if (auto made = make_directories(directory, agent_gid); !made) return made;
     if (auto listening = impl_->redis_proxy.listen(directory / "wrapper" / "redis.sock"); !listening) return listening;
     if (auto listening = impl_->control.listen(directory / "wrapper" / "control.sock"); !listening) return listening;
     return impl_->server.listen_unix(directory / "http.sock", 0660, agent_gid);

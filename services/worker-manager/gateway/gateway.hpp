@@ -25,6 +25,8 @@ class Gateway {
                                                  GatewayIdentity identity, GatewayCounts counts = {});
     ~Gateway();
 
+    // The directories that open() makes, without serving.
+    static Result<void> make_directories(const std::filesystem::path& directory, int agent_gid);
     // Makes `directory` and what is in it, owned by us with group `agent_gid`, and serves.
     Result<void> open(const std::filesystem::path& directory, int agent_gid);
     // The worker's token for the API; requests that need it wait for it. In memory only.

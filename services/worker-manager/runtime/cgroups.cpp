@@ -154,7 +154,7 @@ fs::path Cgroups::group(const CgroupBase& base, const std::string& worker_id) co
     return base.directory / "codegen" / installation_ / worker_id;
 }
 
-std::vector<std::string> Cgroups::create(const std::string& worker_id, const WorkerLimits& limits) {
+std::vector<std::string> Cgroups::create(const std::string& worker_id, const WorkerLimits& limits) const {
     std::vector<std::string> old;
     for (const CgroupBase& base : bases_) old.push_back(group(base, worker_id).string());
     kill_all(old);
@@ -177,6 +177,22 @@ std::vector<std::string> Cgroups::create(const std::string& worker_id, const Wor
         }
     }
     return made;
+}
+
+std::string Cgroups::missing() const {
+    const auto made = create("probe", {});
+    std::string out;
+    for (auto [kind, name] : {std::pair(CgroupBase::Kind::memory, "memory"),
+                              {CgroupBase::Kind::cpu, "CPU"},
+                              {CgroupBase::Kind::pids, "processes"}}) {
+        const bool can = std::ranges::any_of(bases_, [&](const CgroupBase& base) {
+            return (base.kind == kind || base.kind == CgroupBase::Kind::unified) &&
+                   std::ranges::find(made, group(base, "probe").string()) != made.end();
+        });
+        if (!can) out += (out.empty() ? "" : ", ") + std::string(name);
+    }
+    remove(made);
+    return out;
 }
 
 bool Cgroups::out_of_memory(const std::vector<std::string>& groups) {

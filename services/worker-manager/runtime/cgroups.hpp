@@ -27,7 +27,10 @@ class Cgroups {
     Cgroups(std::vector<CgroupBase> bases, std::string installation);
 
     // Makes the worker's groups with their limits, empty of processes. The directories that were made.
-    std::vector<std::string> create(const std::string& worker_id, const WorkerLimits& limits);
+    std::vector<std::string> create(const std::string& worker_id, const WorkerLimits& limits) const;
+
+    // Which of memory, CPU and processes cannot be limited here, for people: "memory, CPU"; empty: all can. Tries it.
+    std::string missing() const;
 
     // The rest works on directories that create() made, maybe in an earlier process: our own cgroup, and with it where
     // new groups go, can be another one after a restart.

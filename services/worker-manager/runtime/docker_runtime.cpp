@@ -27,6 +27,8 @@ constexpr std::string_view kState = "/var/lib/codegen-worker";
 constexpr std::string_view kInstallation = "codegen.installation";
 constexpr std::string_view kWorker = "codegen.worker";
 constexpr std::string_view kAttempt = "codegen.attempt";
+constexpr std::string_view kPrepared = "codegen.prepared";
+constexpr std::string_view kNamePrefix = "worker-";
 
 std::string label(const Container& container, std::string_view name) {
     auto found = container.labels.find(std::string(name));
@@ -38,7 +40,14 @@ int attempt_of(const Container& container) {
     return text.empty() ? 1 : std::atoi(text.c_str());
 }
 
-std::string container_name(const std::string& worker_id) { return "worker-" + worker_id; }
+std::string container_name(const std::string& worker_id) { return std::string(kNamePrefix) + worker_id; }
+
+// Labels cannot change: a prepared one's name follows its owner.
+std::string worker_of(const Container& container) {
+    if (label(container, kPrepared).empty() || !container.name.starts_with(kNamePrefix))
+        return label(container, kWorker);
+    return container.name.substr(kNamePrefix.size());
+}
 
 }  // namespace
 
@@ -91,12 +100,16 @@ clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<
     container.image = spec.image;
     container.entrypoint = {std::string(sandbox::kProgramsInside) + "/worker-wrapper"};
     container.hostname = spec.worker_id;
-    container.environment = spec.environment;
+    if (spec.prepared)
+        container.entrypoint.emplace_back("wait");
+    else
+        container.environment = spec.environment;
     container.environment["WRAPPER_CONFIG"] = std::string(kState) + "/config.json";
     container.labels = {{std::string(kInstallation), spec.installation},
                         {"codegen.host", spec.host},
                         {std::string(kWorker), spec.worker_id},
                         {std::string(kAttempt), std::to_string(spec.attempt)}};
+    if (spec.prepared) container.labels[std::string(kPrepared)] = "1";
     const WorkerDirectories& host = spec.directories;
     const std::string gateway(sandbox::kGatewayInside);
     container.mounts = {{host.gateway(), gateway, true},
@@ -123,6 +136,15 @@ clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<
     container.processes = spec.limits.processes;
     return container;
 }
+
+namespace {
+
+// Not synced: after a power cut no container is left that could read it.
+Result<void> write_config(const BodySpec& spec, const contracts::WrapperConfig& config) {
+    return posix::replace_file(spec.directories.state() / "config.json", json::write(config), 0600);
+}
+
+}  // namespace
 
 Result<std::unique_ptr<DockerRuntime>> DockerRuntime::make(asio::any_io_executor executor, DockerOptions options) {
     auto client = clients::DockerClient::make(executor, options.docker_host);
@@ -191,8 +213,8 @@ Task<Result<std::string>> DockerRuntime::start_unbounded(BodySpec spec) {
         socket = std::move(*found);
         config.agent_groups = {socket->group};
     }
-    auto written = posix::write_file_atomically(spec.directories.state() / "config.json", json::write(config), 0600);
-    if (!written) co_return std::unexpected(written.error());
+    if (!spec.prepared)
+        if (auto written = write_config(spec, config); !written) co_return std::unexpected(written.error());
 
     auto id = co_await create(spec.worker_id, container_spec(spec, agent_mount, socket));
     if (!id) co_return std::unexpected(id.error());
@@ -205,6 +227,31 @@ Task<Result<std::string>> DockerRuntime::start_unbounded(BodySpec spec) {
         co_return std::unexpected(std::move(error));
     }
     co_return *id;
+}
+
+Task<Result<std::string>> DockerRuntime::claim(std::string slot, BodySpec spec) {
+    std::string what = fmt::format("prepared worker {} for {}", slot, spec.worker_id);
+    auto claimed = co_await async::with_timeout(claim_unbounded(std::move(slot), std::move(spec)), seconds(20), what);
+    if (!claimed) co_return std::unexpected(in_context(claimed.error(), what));
+    co_return claimed;
+}
+
+// The file comes last: with it the wrapper begins.
+Task<Result<std::string>> DockerRuntime::claim_unbounded(std::string slot, BodySpec spec) {
+    const std::string name = container_name(spec.worker_id);
+    auto renamed = co_await client_.rename_container(container_name(slot), name);
+    if (!renamed && renamed.error().code == "conflict") {
+        auto removed = co_await remove(spec.worker_id, milliseconds(0));
+        if (!removed) co_return std::unexpected(removed.error());
+        renamed = co_await client_.rename_container(container_name(slot), name);
+    }
+    if (!renamed) co_return std::unexpected(renamed.error());
+    auto container = co_await find(spec.worker_id);
+    if (!container) co_return std::unexpected(container.error());
+    if (!container->running)
+        co_return fail(ErrorCategory::transient, "ended", fmt::format("it has ended with {}", container->exit_code));
+    if (auto written = write_config(spec, docker_config(spec)); !written) co_return std::unexpected(written.error());
+    co_return container->id;
 }
 
 Task<Result<std::string>> DockerRuntime::create(std::string worker_id, clients::ContainerSpec spec) {
@@ -287,7 +334,7 @@ Task<Result<std::vector<Body>>> DockerRuntime::list() {
     }
     std::vector<Body> bodies;
     for (const Container& container : *containers)
-        bodies.push_back({label(container, kWorker), container.id, attempt_of(container), container.running});
+        bodies.push_back({worker_of(container), container.id, attempt_of(container), container.running});
     co_return bodies;
 }
 
@@ -296,7 +343,7 @@ Task<void> DockerRuntime::report(std::string id, std::optional<int> seen_exit_co
     auto container = co_await client_.inspect_container(id);
     if (!container) co_return;  // gone: removed by us, or found missing by the next list
     if (container->running || reported_.contains(id)) co_return;
-    BodyEnd end{.worker_id = label(*container, kWorker),
+    BodyEnd end{.worker_id = worker_of(*container),
                 .body_id = id,
                 .exit_code = seen_exit_code,
                 .out_of_memory = container->out_of_memory || oom_seen_.contains(id)};
@@ -309,7 +356,7 @@ Task<void> DockerRuntime::report_ended(std::function<Task<void>(BodyEnd)> on_end
     auto containers = co_await client_.list_containers({installation_label()});
     if (!containers) co_return;
     for (const Container& container : *containers)
-        if (!container.running && !reported_.contains(container.id) && !starting_.contains(label(container, kWorker)))
+        if (!container.running && !reported_.contains(container.id) && !starting_.contains(worker_of(container)))
             co_await report(container.id, {}, on_end);
 }
 

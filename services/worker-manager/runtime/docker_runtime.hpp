@@ -1,5 +1,6 @@
 // Runtime "docker": one container for each body, its PID 1 the wrapper (docs: workers, "Docker"). Containers are named
-// worker-<id> and labelled codegen.installation, .host, .worker, .attempt: that is what a restarted manager finds.
+// worker-<id> and labelled codegen.installation, .host, .worker, .attempt: that is what a restarted manager finds. One
+// that was prepared is labelled codegen.prepared and renamed when it is claimed: then its name says whose it is.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -49,6 +50,8 @@ class DockerRuntime final : public WorkerRuntime {
     }
     AgentIdentity agent_identity(const std::string& worker_id) override;
     Task<Result<std::string>> start(BodySpec spec) override;
+    bool prepares() const override { return true; }
+    Task<Result<std::string>> claim(std::string slot, BodySpec spec) override;
     Task<Result<void>> remove(std::string worker_id, std::chrono::milliseconds grace) override;
     Task<Result<void>> pause(std::string worker_id) override;
     Task<Result<void>> resume(std::string worker_id) override;
@@ -60,6 +63,7 @@ class DockerRuntime final : public WorkerRuntime {
   private:
     DockerRuntime(clients::DockerClient client, DockerOptions options);
     Task<Result<std::string>> start_unbounded(BodySpec spec);
+    Task<Result<std::string>> claim_unbounded(std::string slot, BodySpec spec);
     Task<Result<std::string>> create(std::string worker_id, clients::ContainerSpec spec);
     Task<Result<void>> remove_container(std::string id, std::chrono::milliseconds grace);
     Task<Result<clients::Container>> find(std::string worker_id);  // of this installation

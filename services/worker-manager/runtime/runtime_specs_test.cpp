@@ -98,6 +98,17 @@ TEST(EngineSocket, IsOneThatItsGroupMayUse) {
     EXPECT_THAT(engine_socket("unix:///etc/passwd").error().message, ::testing::HasSubstr("is not a socket"));
 }
 
+TEST(ContainerOfABody, PreparedForNobodyItWaitsAndKnowsNoWorker) {
+    auto prepared = body();
+    prepared.prepared = true;
+    const auto spec = container_spec(prepared, {});
+    EXPECT_THAT(spec.entrypoint, ElementsAre("/opt/codegen/bin/worker-wrapper", "wait"));
+    EXPECT_THAT(spec.environment, ElementsAre(::testing::Key("WRAPPER_CONFIG")));
+    EXPECT_EQ(spec.labels.at("codegen.prepared"), "1");
+    EXPECT_EQ(spec.memory_bytes, 1 << 30);
+    EXPECT_FALSE(container_spec(body(), {}).labels.contains("codegen.prepared"));
+}
+
 TEST(ConfigOfABody, HasThePathsOfItsRuntime) {
     auto docker = docker_config(body());
     EXPECT_EQ(docker.redis_socket, "/run/codegen/wrapper/redis.sock");
@@ -128,6 +139,14 @@ TEST(CgroupBases, OfVersion1AreBelowOurOwnGroups) {
     EXPECT_EQ(bases[0].directory, "/sys/fs/cgroup/memory/mine");
     EXPECT_EQ(bases[1].directory, "/sys/fs/cgroup/cpu,cpuacct/");
     EXPECT_EQ(bases[2].directory, "/sys/fs/cgroup/pids/p");
+}
+
+TEST(Cgroups, NameTheLimitsThatTheHostDoesNotPermit) {
+    EXPECT_EQ(Cgroups({}, "inst").missing(), "memory, CPU, processes");
+    const std::filesystem::path no_cgroup = std::filesystem::temp_directory_path() / "codegen-no-cgroup";
+    std::filesystem::create_directories(no_cgroup);
+    EXPECT_EQ(Cgroups({{CgroupBase::Kind::unified, no_cgroup}}, "inst").missing(), "memory, CPU, processes");
+    std::filesystem::remove_all(no_cgroup);
 }
 
 TEST(CgroupBases, OfVersion2AreOne) {

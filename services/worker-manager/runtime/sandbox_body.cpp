@@ -109,7 +109,7 @@ Result<void> write_body_files(const BodySpec& spec, const contracts::WrapperConf
              File{spec.directories.state() / "seccomp.bpf", *filter, 0600},
              File{spec.directories.state() / "config.json", json::write(config), 0600},
          })
-        if (auto written = posix::write_file_atomically(file.path, file.content, file.mode); !written) return written;
+        if (auto written = posix::replace_file(file.path, file.content, file.mode); !written) return written;
     return {};
 }
 
@@ -117,8 +117,9 @@ std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories) 
     auto text = posix::read_file(directories.state() / "config.json", 4u << 20);
     if (!text) return {};
     auto config = json::parse<contracts::WrapperConfig>(*text);
-    if (!config || !config->sandbox) return {};
-    return config->sandbox->cgroups;
+    if (config && config->sandbox) return config->sandbox->cgroups;
+    if (config && config->process) return config->process->cgroups;
+    return {};
 }
 
 std::vector<contracts::ReadOnlyMount> account_mounts(const WorkerDirectories& directories) {

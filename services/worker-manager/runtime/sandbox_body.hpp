@@ -37,8 +37,8 @@ struct SandboxTools {
 // spec.config with the paths and the sandbox part of this runtime.
 contracts::WrapperConfig sandbox_config(const BodySpec& spec, const SandboxTools& tools);
 
-// Writes passwd, group and hosts of the inside (<root>/etc, readable by the agent), state/seccomp.bpf and
-// state/config.json.
+// Not synced: a power cut leaves no process that would need them. Writes passwd, group and hosts of the inside
+// (<root>/etc, readable by the agent), state/seccomp.bpf and state/config.json.
 Result<void> write_body_files(const BodySpec& spec, const contracts::WrapperConfig& config);
 // The cgroups that an earlier start, maybe of another process, gave this body: from its config.json.
 std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories);

@@ -144,16 +144,25 @@ Task<Result<void>> SandboxRuntime::probe() {
         bwrap_spec(std::move(command), *filter, {options_.uid_base, options_.uid_base}), {.timeout = seconds(10)});
     if (!outcome) co_return std::unexpected(in_context(outcome.error(), "sandbox"));
     if (!outcome->ok()) co_return fail(ErrorCategory::permanent, "unavailable", why_bwrap_failed(*outcome));
+    say_missing_limits();
     co_return Result<void>();
+}
+
+void SandboxRuntime::say_missing_limits() const {
+    const auto missing = cgroups_.missing();
+    if (missing.empty()) return;
+    log::warning("this host permits no cgroup for some limits of workers",
+                 {{"not_limited", missing},
+                  {"instead", "processes by rlimit; run as root, or delegate a cgroup (systemd: Delegate=yes)"}});
 }
 
 Task<Result<std::string>> SandboxRuntime::prepare_image(ImageRequest request,
                                                         std::function<void(std::string)> progress) {
     if (request.image)
-        co_return fail(ErrorCategory::permanent, "invalid",
-                       fmt::format("config.image is \"{}\": the sandbox runtime has no images; use RUNTIME=docker or "
-                                   "leave it out",
-                                   *request.image));
+        co_return fail(
+            ErrorCategory::permanent, "invalid",
+            fmt::format("config.image is \"{}\": the {} runtime has no images; use RUNTIME=docker or leave it out",
+                        *request.image, name()));
     struct Needed {
         contracts::Capability capability;
         const char* program;
@@ -215,8 +224,7 @@ Task<Result<std::string>> SandboxRuntime::start(BodySpec spec) {
                        .agents = options_.agents,
                        .cgroups = cgroups_.create(spec.worker_id, spec.limits),
                        .identity = agent_identity(spec.worker_id)};
-    contracts::WrapperConfig config = sandbox_config(spec, tools);
-    if (auto written = write_body_files(spec, config); !written) co_return std::unexpected(written.error());
+    if (auto written = write_files(spec, tools); !written) co_return std::unexpected(written.error());
 
     process::Spec child;
     child.argv = launch_command(spec);
@@ -240,6 +248,12 @@ Task<Result<std::string>> SandboxRuntime::start(BodySpec spec) {
     }
     co_return body_id(file.pid, file.start_time);
 }
+
+Result<void> SandboxRuntime::write_files(const BodySpec& spec, const SandboxTools& tools) {
+    return write_body_files(spec, sandbox_config(spec, tools));
+}
+
+Task<void> SandboxRuntime::end_leftovers(std::string) { co_return; }
 
 void SandboxRuntime::supervise(std::string worker_id, PidFile file, std::shared_ptr<process::Child> child) {
     if (!supervised_.insert(body_id(file.pid, file.start_time)).second) return;
@@ -265,6 +279,8 @@ Task<void> SandboxRuntime::wait_for_end(std::string worker_id, PidFile file, std
     }
     supervised_.erase(id);
     if (runs(file.pid, file.start_time)) co_return;  // cancelled
+    co_await end_leftovers(worker_id);
+    if (owner.expired()) co_return;
     end.out_of_memory = Cgroups::out_of_memory(recorded_cgroups(directories(worker_id)));
     report(std::move(end));
 }
@@ -366,6 +382,7 @@ Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds gr
     const std::vector<std::string> cgroups = recorded_cgroups(host);
     if (file && grace.count() > 0) static_cast<void>(signal_tree(worker_id, SIGCONT));  // it may be paused
     if (file) co_await end_processes(*file, grace);
+    co_await end_leftovers(worker_id);
     for (int round = 0; !Cgroups::kill_all(cgroups) && round < 500; ++round) co_await async::sleep_for(milliseconds(2));
     if ((file && runs(file->pid, file->start_time)) || !Cgroups::kill_all(cgroups))
         co_return fail(ErrorCategory::transient, "timeout",

@@ -27,7 +27,7 @@ struct SandboxOptions {
     int uid_count = 10000;
 };
 
-class SandboxRuntime final : public WorkerRuntime {
+class SandboxRuntime : public WorkerRuntime {
   public:
     SandboxRuntime(asio::any_io_executor executor, SandboxOptions options);
 
@@ -44,8 +44,20 @@ class SandboxRuntime final : public WorkerRuntime {
     Task<Result<std::pair<int, std::string>>> run_inside(std::string worker_id, std::vector<std::string> argv,
                                                          std::chrono::milliseconds timeout) override;
 
-  private:
+  protected:
+    // What the wrapper of this body reads, before it is started.
+    virtual Result<void> write_files(const BodySpec& spec, const SandboxTools& tools);
+    // After the wrapper is gone: what may have outlived it. Here nothing can: bubblewrap dies with it.
+    virtual Task<void> end_leftovers(std::string worker_id);
+    void say_missing_limits() const;  // once, in the log
     WorkerDirectories directories(const std::string& worker_id) const { return {options_.workers / worker_id}; }
+
+    // Constant.
+    const asio::any_io_executor executor_;
+    const SandboxOptions options_;
+    const bool root_;
+
+  private:
     Result<void> check(const BodySpec& spec) const;
     std::vector<std::pair<std::string, PidFile>> known_bodies() const;  // of this installation
     void supervise(std::string worker_id, PidFile file, std::shared_ptr<process::Child> child);
@@ -54,11 +66,6 @@ class SandboxRuntime final : public WorkerRuntime {
     Result<void> signal_tree(const std::string& worker_id, int number) const;
     void report(BodyEnd end);
     process::Spec bwrap_spec(std::vector<std::string> command, const std::string& filter, AgentIdentity identity) const;
-
-    // Constant.
-    const asio::any_io_executor executor_;
-    const SandboxOptions options_;
-    const bool root_;
 
     AgentIdentities identities_;
     AgentStore agents_;

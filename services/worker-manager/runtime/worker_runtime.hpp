@@ -47,6 +47,9 @@ struct BodySpec {
     WorkerLimits limits;
     std::string network = "none";  // Docker network name, or none
     bool engine_socket = false;    // docker: the engine's socket, usable by the agent: root on this host
+    // Nobody's yet: made and started under a slot's name in place of a worker id, it waits until claim() says whose it
+    // is. Of `config` and `environment` nothing is used.
+    bool prepared = false;
 };
 
 // The agent's uid and gid on the host, and the numeric identity for one worker (sandbox as root: one of its own per
@@ -92,7 +95,7 @@ struct BuiltImage {
 class WorkerRuntime {
   public:
     virtual ~WorkerRuntime() = default;
-    virtual std::string name() const = 0;  // "docker", "sandbox"
+    virtual std::string name() const = 0;  // "docker", "sandbox", "process"
 
     // Can it run here, and if not, why (one line for people). Docker: the engine answers and we are root. Sandbox:
     // bwrap works.
@@ -112,6 +115,14 @@ class WorkerRuntime {
     // Creates and starts. A body of that worker_id that already exists (an earlier attempt of ours) is removed first.
     // Returns the body id. Start limit 60 s, then "timeout".
     virtual Task<Result<std::string>> start(BodySpec spec) = 0;
+    // Whether start() takes prepared bodies. Where making one is cheap there is nothing to gain.
+    virtual bool prepares() const { return false; }
+    // The prepared body `slot` becomes the body of spec.worker_id, whose directories are the slot's, renamed. Returns
+    // the body id. After an error it may stand under either name; start() and remove() deal with both.
+    virtual Task<Result<std::string>> claim(std::string slot, BodySpec spec) {
+        co_return fail(ErrorCategory::permanent, "unsupported",
+                       name() + " prepares no workers: " + slot + " cannot become " + spec.worker_id);
+    }
     // SIGTERM, after `grace` SIGKILL to every process of it, then everything of it is removed (not the directories).
     // Unknown worker: success.
     virtual Task<Result<void>> remove(std::string worker_id, std::chrono::milliseconds grace) = 0;

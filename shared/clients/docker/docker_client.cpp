@@ -252,6 +252,12 @@ Task<Result<void>> DockerClient::start_container(std::string id) {
     co_return Result<void>();
 }
 
+Task<Result<void>> DockerClient::rename_container(std::string id, std::string name) {
+    auto answer = co_await call("POST", container_path(id, "/rename?" + query("name", name)), {}, seconds(30));
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return Result<void>();
+}
+
 Task<Result<void>> DockerClient::stop_container(std::string id, seconds grace) {
     auto answer =
         co_await call("POST", container_path(id, fmt::format("/stop?t={}", grace.count())), {}, grace + seconds(30));

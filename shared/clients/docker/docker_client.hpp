@@ -109,6 +109,7 @@ class DockerClient {
 
     Task<Result<std::string>> create_container(std::string name, ContainerSpec spec);  // -> id
     Task<Result<void>> start_container(std::string id);
+    Task<Result<void>> rename_container(std::string id, std::string name);  // name taken: "conflict"
     // SIGTERM, after `grace` SIGKILL; returns when it stands still. Not running: success.
     Task<Result<void>> stop_container(std::string id, std::chrono::seconds grace);
     Task<Result<void>> kill_container(std::string id, std::string signal = "SIGKILL");  // not running: "conflict"
