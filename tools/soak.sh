@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `make soak`: what is too long for `make test`. MINUTES (default 10) of each fuzz target, then the fault tests repeated ROUNDS
-# (default 10) times and IDLE_WORKERS (default 500) sandbox workers at once.
+# (default 10) times, IDLE_WORKERS (default 500) sandbox workers at once, and the soak tests with their large figures.
+# SOAK_SEED=N repeats the moments of a failed run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 minutes=${MINUTES:-10}
@@ -19,3 +20,6 @@ echo "==> ${IDLE_WORKERS:-500} idle workers"
 CODEGEN_IDLE_WORKERS=${IDLE_WORKERS:-500} ctest --test-dir build -R IdleWorkers -V --no-tests=error
 echo "==> fault tests, $rounds rounds"
 ctest --test-dir build -L '^(service|integration)$' -j 2 --repeat until-fail:"$rounds" --output-on-failure --no-tests=error
+echo "==> soak"
+export SOAK_CYCLES=${SOAK_CYCLES:-200} SOAK_WORKERS=${SOAK_WORKERS:-50} SOAK_TASKS=${SOAK_TASKS:-100} SOAK_KILLS=${SOAK_KILLS:-20}
+build/testbin/codegen_system_tests_integrationtest --gtest_filter='*Soak*'

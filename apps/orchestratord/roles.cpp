@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
+#include <cctype>
 #include <charconv>
 
 #include "services/api/service.hpp"
@@ -72,6 +73,13 @@ Result<TcpAddress> parse_tcp(std::string_view setting, std::string_view text) {
                 fmt::format("{} is \"{}\": expected address:port, e.g. 127.0.0.1:8000", setting, text));
 }
 
+// It becomes part of the names of streams.
+bool is_host_name(std::string_view name) {
+    return !name.empty() && name.size() <= 253 && std::ranges::all_of(name, [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+    });
+}
+
 std::string host_name() {
     char buffer[256] = {};
     return ::gethostname(buffer, sizeof buffer - 1) == 0 ? buffer : "local";
@@ -100,6 +108,7 @@ struct Roles::Impl {
     std::unique_ptr<http::Server> server;
     std::unique_ptr<workflow::Service> workflow;
     std::unique_ptr<worker_manager::Service> manager;
+    posix::Fd manager_lock;  // one manager a directory
     std::string runtime_line;
     std::optional<Error> failure;
     asio::steady_timer ended;
@@ -213,14 +222,13 @@ struct Roles::Impl {
     }
 
     // `in_our_group`: what the runtime starts lives in this process's cgroup.
-    worker_manager::Options manager_options(const std::string& token, const std::string& instance,
-                                            bool in_our_group) const {
+    worker_manager::Options manager_options(const std::string& token, bool in_our_group) const {
         worker_manager::Options o;
         o.state_directory = state.path();
         o.programs_source = program_folder();
         o.installation = state.instance_id();
         o.host = configuration.optional_text("CODEGEN_HOST").value_or(host_name());
-        o.instance = instance;
+        o.instance = state.instance_id();  // it is alone: what it left pending is taken over at once
         o.redis = redis;
         o.api_url = api_url();
         o.service_token = token;
@@ -347,13 +355,21 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
             std::make_unique<workflow::Service>(d.executor, *d.database, std::move(*client), std::move(options));
     }
     if (has("worker-manager")) {
+        auto lock = d.state.lock_role("worker-manager");
+        if (!lock) co_return std::unexpected(lock.error());
+        d.manager_lock = std::move(*lock);
+        if (const auto host = d.configuration.text("CODEGEN_HOST"); !host.empty() && !is_host_name(host))
+            co_return fail(ErrorCategory::fatal, "configuration",
+                           fmt::format("CODEGEN_HOST is \"{}\": expected letters, digits, \"-\", \"_\" and \".\", at "
+                                       "most 253",
+                                       host));
         auto runtime = co_await d.choose_runtime();
         if (!runtime) co_return std::unexpected(runtime.error());
         // What the manager would refuse later is refused before anybody is told that this runs.
         if (auto rules = worker_manager::EgressRules::parse(split(d.configuration.text("EGRESS_ALLOW"))); !rules)
             co_return std::unexpected(rules.error());
         if (auto people = d.check_people_options(); !people) co_return std::unexpected(people.error());
-        auto options = d.manager_options(*token, instance, (*runtime)->name() != "docker");
+        auto options = d.manager_options(*token, (*runtime)->name() != "docker");
         if (auto fine = worker_manager::check_limits(options.limits, options.limit_caps); !fine)
             co_return std::unexpected(fine.error());
         d.manager =

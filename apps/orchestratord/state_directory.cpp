@@ -11,6 +11,25 @@
 namespace codegen::orchestratord {
 namespace fs = std::filesystem;
 
+namespace {
+
+Result<posix::Fd> take_lock(const fs::path& path, int kind, const std::string& taken) {
+    posix::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (!fd) return posix::errno_error(fmt::format("open {}", path.string()), errno);
+    if (::flock(fd.get(), kind | LOCK_NB) != 0) {
+        const auto holder = posix::read_file(path, 64);
+        return fail(ErrorCategory::fatal, "configuration",
+                    fmt::format("{} (pid {}); stop it, or choose another with CODEGEN_STATE_DIR", taken,
+                                holder && !holder->empty() ? *holder : "unknown"));
+    }
+    const auto pid = std::to_string(::getpid());
+    if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) < 0)
+        return posix::errno_error(fmt::format("write {}", path.string()), errno);
+    return fd;
+}
+
+}  // namespace
+
 fs::path StateDirectory::default_path(const std::function<std::optional<std::string>(std::string_view)>& environment,
                                       bool root) {
     if (auto chosen = environment("CODEGEN_STATE_DIR"); chosen && !chosen->empty()) return *chosen;
@@ -36,21 +55,10 @@ Result<StateDirectory> StateDirectory::open(const fs::path& path, bool alone) {
             return std::unexpected(
                 in_context(Error{ErrorCategory::fatal, "configuration", made.error().message, {}}, "state directory"));
     }
-    const auto lock = out.path_ / "orchestratord.lock";
-    out.lock_ = posix::Fd(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!out.lock_) return posix::errno_error(fmt::format("open {}", lock.string()), errno);
-    if (::flock(out.lock_.get(), (alone ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
-        const auto holder = posix::read_file(lock, 64);
-        return fail(
-            ErrorCategory::fatal, "configuration",
-            fmt::format(
-                "state directory {} is in use by another orchestratord (pid {}); stop it, or choose another with "
-                "CODEGEN_STATE_DIR",
-                out.path_.string(), holder && !holder->empty() ? *holder : "unknown"));
-    }
-    const auto pid = std::to_string(::getpid());
-    if (::ftruncate(out.lock_.get(), 0) != 0 || ::pwrite(out.lock_.get(), pid.data(), pid.size(), 0) < 0)
-        return posix::errno_error(fmt::format("write {}", lock.string()), errno);
+    auto lock = take_lock(out.path_ / "orchestratord.lock", alone ? LOCK_EX : LOCK_SH,
+                          fmt::format("state directory {} is in use by another orchestratord", out.path_.string()));
+    if (!lock) return std::unexpected(lock.error());
+    out.lock_ = std::move(*lock);
 
     const auto id_file = out.path_ / "instance.id";
     auto id = posix::read_file(id_file, 64);
@@ -62,6 +70,11 @@ Result<StateDirectory> StateDirectory::open(const fs::path& path, bool alone) {
             return std::unexpected(written.error());
     }
     return out;
+}
+
+Result<posix::Fd> StateDirectory::lock_role(std::string_view role) const {
+    return take_lock(path_ / fmt::format("{}.lock", role), LOCK_EX,
+                     fmt::format("the role {} of state directory {} runs already", role, path_.string()));
 }
 
 }  // namespace codegen::orchestratord

@@ -20,6 +20,9 @@ class StateDirectory {
     static std::filesystem::path default_path(
         const std::function<std::optional<std::string>(std::string_view)>& environment, bool root);
 
+    // Held as long as what is returned lives. Some roles run once a directory: what they own is in it.
+    Result<posix::Fd> lock_role(std::string_view role) const;
+
     const std::filesystem::path& path() const { return path_; }
     std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
     // Random, made once: whose leases, consumers and containers these are.

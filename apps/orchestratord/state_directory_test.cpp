@@ -33,6 +33,25 @@ TEST(StateDirectory, LocksKeepsItsIdAndItsModes) {
     EXPECT_FALSE(StateDirectory::open("/proc/nowhere/state"));
 }
 
+TEST(StateDirectory, ARoleThatRunsOnceADirectoryIsLocked) {
+    const auto path = fs::temp_directory_path() / ("state-" + random_token(6));
+    // The processes of `serve` share the directory, but not the role.
+    const auto one = StateDirectory::open(path, false);
+    const auto two = StateDirectory::open(path, false);
+    ASSERT_TRUE(one && two);
+    {
+        const auto held = one->lock_role("worker-manager");
+        ASSERT_TRUE(held) << held.error().message;
+        const auto refused = two->lock_role("worker-manager");
+        ASSERT_FALSE(refused);
+        EXPECT_NE(refused.error().message.find("the role worker-manager of state directory"), std::string::npos)
+            << refused.error().message;
+        EXPECT_TRUE(two->lock_role("other"));
+    }
+    EXPECT_TRUE(two->lock_role("worker-manager"));
+    fs::remove_all(path);
+}
+
 TEST(StateDirectory, DefaultPath) {
     auto env = [](std::map<std::string, std::string, std::less<>> values) {
         return [values](std::string_view name) -> std::optional<std::string> {

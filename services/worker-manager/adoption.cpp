@@ -12,6 +12,8 @@ namespace codegen::worker_manager {
 Task<Result<void>> Manager::run() {
     auto migrated = co_await store_.migrate();
     if (!migrated) co_return migrated;
+    auto ours = co_await store_.keep_for(options_.installation);
+    if (!ours) co_return ours;
     auto sessions = co_await sessions_.open();
     if (!sessions) co_return std::unexpected(in_context(sessions.error(), "sessions"));
     auto egress = EgressRules::parse(options_.egress_allow);
@@ -42,7 +44,7 @@ Task<Result<void>> Manager::run() {
     auto loaded = co_await load_workers();
     if (!loaded) co_return loaded;
     if (auto opened = front_->open(options_.state_directory / "manager.sock"); !opened) co_return opened;
-    scope_.spawn("announcement", announce());
+    scope_.spawn("announcement", announce_to_people());
     scope_.spawn("adoption", reconcile());
     scope_.spawn("sweep", sweep());
     scope_.spawn("idle", idle_clock());
@@ -52,8 +54,7 @@ Task<Result<void>> Manager::run() {
 
 Task<void> Manager::stop() {
     stopping_ = true;
-    if (commands_) commands_->stop();
-    if (lifecycle_) lifecycle_->stop();
+    for (const auto& consumer : consumers_) consumer->stop();
     for (const auto& [id, worker] : workers_) worker->interrupt.emit(asio::cancellation_type::terminal);
     if (front_) co_await front_->stop();
     co_await scope_.stop();
@@ -78,6 +79,14 @@ Task<Result<void>> Manager::load_workers() {
             continue;
         }
         const auto id = row.worker_id;
+        // Another runtime would not find its body and take it for dead: an engine that is away at our start, for one.
+        const bool may_have_body = row.state != WorkerState::QUEUED && row.state != WorkerState::STOPPED;
+        if (may_have_body && row.runtime != runtime_->name())
+            co_return fail(ErrorCategory::fatal, "configuration",
+                           fmt::format("worker {} lives in the runtime {}, but this is {}: make that one work (is the "
+                                       "engine there?) and set RUNTIME={} until its workers are deleted",
+                                       id, row.runtime, runtime_->name(), row.runtime));
+        row.runtime = runtime_->name();
         workers_[id] = std::make_shared<Worker>(executor_, std::move(row), std::move(*command));
         if (const auto* session = sessions_.of_worker(id)) workers_[id]->session = {session->session_id, false, false};
         resume(workers_[id]);
@@ -129,7 +138,7 @@ Task<void> Manager::renew_token(WorkerPtr worker) {
 Task<void> Manager::reconcile() {
     std::optional<std::vector<Body>> bodies;
     while (!bodies) {
-        auto listed = co_await runtime_->list();
+        auto listed = co_await end_missing_bodies();
         if (listed) {
             bodies = std::move(*listed);
         } else {
@@ -138,25 +147,43 @@ Task<void> Manager::reconcile() {
             co_await async::sleep_for(std::chrono::seconds(2));
         }
     }
-    std::map<std::string, const Body*> by_worker;
-    for (const auto& body : *bodies) by_worker[body.worker_id] = &body;
-    for (const auto& [id, body] : by_worker) {
+    for (const auto& body : *bodies) {
+        const auto& id = body.worker_id;
         const auto worker = find(id);
         if (worker && !worker->deleted()) continue;
-        log::warning("a body that nobody owns is removed", {{"worker_id", id}, {"body", body->body_id}});
+        log::warning("a body that nobody owns is removed", {{"worker_id", id}, {"body", body.body_id}});
         auto removed = co_await runtime_->remove(id, options_.kill_grace);
         if (!removed) log::error("body not removed", {{"worker_id", id}, {"error", removed.error().message}});
     }
     co_await warm_.begin();
-    const auto workers = workers_;
-    for (const auto& [id, worker] : workers) {
-        if (!worker->alive()) continue;
-        const auto found = by_worker.find(id);
-        const bool there = found != by_worker.end() && found->second->body_id == worker->row.body_id;
-        // One that was made after the list was taken is not in it, and ended ones are listed: watch() reports both.
-        if (!there && worker->adopted) co_await end(worker, {id, worker->row.body_id, {}, false});
-    }
+    scope_.spawn("missing bodies", look_for_missing_bodies());
     co_await runtime_->watch([this](BodyEnd ended) { return on_body_end(std::move(ended)); });
+}
+
+// Ends the workers whose bodies are not there. Ended bodies that still stand are listed: watch() reports those.
+Task<Result<std::vector<Body>>> Manager::end_missing_bodies() {
+    // Looked up before the list is taken: what is made meanwhile is not in it.
+    std::map<std::string, std::string> expected;
+    for (const auto& [id, worker] : workers_)
+        if (worker->alive() && !worker->row.body_id.empty()) expected[id] = worker->row.body_id;
+    auto listed = co_await runtime_->list();
+    if (!listed) co_return listed;
+    for (const auto& body : *listed)
+        if (const auto found = expected.find(body.worker_id); found != expected.end() && found->second == body.body_id)
+            expected.erase(found);
+    for (const auto& [id, body_id] : expected)
+        if (const auto worker = find(id); worker && worker->alive()) co_await end(worker, {id, body_id, {}, false});
+    co_return listed;
+}
+
+// A body that somebody else removed while the runtime could not be watched leaves no event.
+Task<void> Manager::look_for_missing_bodies() {
+    constexpr int kSweeps = 15;
+    for (;;) {
+        co_await async::sleep_for(kSweeps * options_.sweep_interval);
+        auto looked = co_await end_missing_bodies();
+        if (!looked) log::debug("bodies cannot be listed", {{"error", looked.error().message}});
+    }
 }
 
 }  // namespace codegen::worker_manager

@@ -59,6 +59,7 @@ Task<Result<T>> step(WorkerPtr worker, Task<Result<T>> work) {
 }
 
 constexpr std::chrono::hours kTokenLife{24 * 7};
+constexpr std::chrono::milliseconds kEngineWait{1000};
 
 }  // namespace
 
@@ -103,7 +104,7 @@ Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const
     return {};
 }
 
-Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command) {
+Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command, bool handed_over) {
     const auto refuse = [&](std::string error) {
         contracts::CreateWorkerResponse response;
         response.request_id = command.request_id;
@@ -158,10 +159,10 @@ Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command) {
     }
     if (auto good = check(command); !good)
         co_return co_await refuse(fmt::format("create worker {}: {}", command.config.name, good.error().message));
-    co_return co_await begin(std::move(command), existing ? existing->row.attempt + 1 : 1);
+    co_return co_await begin(std::move(command), existing ? existing->row.attempt + 1 : 1, handed_over);
 }
 
-Task<Result<void>> Manager::begin(contracts::CreateWorkerCommand command, int attempt) {
+Task<Result<void>> Manager::begin(contracts::CreateWorkerCommand command, int attempt, bool handed_over) {
     WorkerRow row;
     row.worker_id = command.config.name;
     row.attempt = attempt;
@@ -170,6 +171,7 @@ Task<Result<void>> Manager::begin(contracts::CreateWorkerCommand command, int at
     row.runtime = runtime_->name();
     row.created_at = system_now();
     auto worker = std::make_shared<Worker>(executor_, std::move(row), std::move(command));
+    worker->handed_over_to_us = handed_over;
     workers_[worker->row.worker_id] = worker;
     // From here on the intent survives us.
     auto saved = co_await save(worker, {status_item(*worker)});
@@ -179,6 +181,7 @@ Task<Result<void>> Manager::begin(contracts::CreateWorkerCommand command, int at
     }
     ask_admission(*worker);
     pump();
+    if (!neighbours_.empty() && !admission_.waiting().empty()) scope_.spawn("hand over", hand_over_waiting());
     co_return saved;
 }
 
@@ -247,14 +250,18 @@ Task<void> Manager::create(WorkerPtr worker) {
     auto items_before = name_token(worker);
     items_before.push_back(status_item(*worker));
     auto made = co_await save(worker, std::move(items_before));
-    if (made) made = co_await make_body(worker);
+    if (made) made = co_await make_body_when_the_engine_answers(worker);
     if (!made && stopping_) co_return;  // the next manager makes it
     if (worker->slot) warm_.discard(*std::exchange(worker->slot, {}));
     if (!made) {
-        auto undone = co_await dismantle(worker);
-        if (!undone)
-            log::error("undo the creation of a worker",
-                       {{"worker_id", worker->row.worker_id}, {"error", undone.error().message}});
+        // Until it is done: what an engine that went away has made after all would be nobody's.
+        for (;;) {
+            auto undone = co_await dismantle(worker);
+            if (undone) break;
+            log::warning("creation of a worker not undone yet",
+                         {{"worker_id", worker->row.worker_id}, {"error", undone.error().message}});
+            co_await async::sleep_for(kEngineWait);
+        }
         co_await give_up(worker, fmt::format("create worker {}: {}", worker->row.worker_id, made.error().message));
         co_return;
     }
@@ -272,6 +279,23 @@ Task<void> Manager::create(WorkerPtr worker) {
                    {{"worker_id", worker->row.worker_id}, {"error", saved.error().message}});
     log::info("worker made",
               {{"worker_id", worker->row.worker_id}, {"runtime", worker->row.runtime}, {"body", worker->row.body_id}});
+}
+
+// An engine that is away means wait, up to the time that a create may wait for a slot.
+Task<Result<void>> Manager::make_body_when_the_engine_answers(WorkerPtr worker) {
+    const auto deadline = std::chrono::steady_clock::now() + options_.creation_timeout;
+    for (;;) {
+        auto made = co_await make_body(worker);
+        if (made || worker->deleting() || stopping_ || made.error().code != "unavailable" ||
+            std::chrono::steady_clock::now() + kEngineWait > deadline)
+            co_return made;
+        log::warning("a worker waits for its runtime",
+                     {{"worker_id", worker->row.worker_id}, {"error", made.error().message}});
+        co_await async::sleep_for(kEngineWait);
+        // Its secret may have been told already, and is told once.
+        auto renamed = co_await save(worker, name_token(worker));
+        if (!renamed) co_return renamed;
+    }
 }
 
 Task<Result<void>> Manager::make_body(WorkerPtr worker) {

@@ -52,40 +52,50 @@ Manager::Manager(asio::any_io_executor executor, Options options, storage::Datab
       scope_(executor) {}
 
 Task<Result<void>> Manager::consume() {
-    const auto options_for = [this](std::string_view stream, std::string_view group) {
+    const auto add = [this](std::string stream, std::string_view group, redis::DeliveryHandler handler) {
         redis::ConsumerOptions options;
-        options.stream = stream;
+        options.stream = std::move(stream);
         options.group = group;
         options.consumer = options_.instance;
         options.service = "worker-manager";
-        return options;
+        consumers_.push_back(
+            std::make_unique<redis::Consumer>(executor_, options_.redis, std::move(options), std::move(handler)));
     };
-    commands_ = std::make_unique<redis::Consumer>(
-        executor_, options_.redis, options_for(streams::kWorkerCommands, streams::kWorkerManagerGroup),
-        [this](redis::Delivery delivery) { return on_command(std::move(delivery)); });
-    lifecycle_ = std::make_unique<redis::Consumer>(
-        executor_, options_.redis, options_for(streams::kWorkerLifecycle, streams::kWorkerManagerOwnerGroup),
-        redis::typed<contracts::WorkerLifecycleEvent>(
-            [this](contracts::WorkerLifecycleEvent event, redis::Delivery) { return on_lifecycle(std::move(event)); }));
-    Result<void> of_commands;
-    Result<void> of_lifecycle;
-    auto first = consume_until(commands_.get(), lifecycle_.get(), &of_commands);
-    auto second = consume_until(lifecycle_.get(), commands_.get(), &of_lifecycle);
-    co_await async::both(std::move(first), std::move(second));
-    co_return of_commands ? of_lifecycle : of_commands;
+    for (const bool own : {false, true}) {
+        add(own ? streams::worker_commands_of(options_.host) : std::string(streams::kWorkerCommands),
+            streams::kWorkerManagerGroup,
+            [this, own](redis::Delivery delivery) { return on_command(std::move(delivery), own); });
+        add(own ? streams::worker_lifecycle_of(options_.host) : std::string(streams::kWorkerLifecycle),
+            streams::kWorkerManagerOwnerGroup,
+            redis::typed<contracts::WorkerLifecycleEvent>(
+                [this, own](contracts::WorkerLifecycleEvent event, redis::Delivery delivery) {
+                    return on_lifecycle(std::move(event), std::move(delivery), own);
+                }));
+    }
+    Result<void> outcome;
+    auto shared = async::both(consume_until_one_ends(consumers_[0].get(), &outcome),
+                              consume_until_one_ends(consumers_[1].get(), &outcome));
+    auto own = async::both(consume_until_one_ends(consumers_[2].get(), &outcome),
+                           consume_until_one_ends(consumers_[3].get(), &outcome));
+    co_await async::both(std::move(shared), std::move(own));
+    co_return outcome;
 }
 
-// The one that ends - a fatal error - ends the other.
-Task<void> Manager::consume_until(redis::Consumer* consumer, redis::Consumer* other, Result<void>* result) {
-    *result = co_await consumer->run();
-    other->stop();
+// The one that ends - a fatal error - ends the others.
+Task<void> Manager::consume_until_one_ends(redis::Consumer* consumer, Result<void>* result) {
+    auto ended = co_await consumer->run();
+    if (!ended && *result) *result = std::move(ended);
+    for (const auto& each : consumers_) each->stop();
 }
 
-Task<Result<void>> Manager::on_command(redis::Delivery delivery) {
+Task<Result<void>> Manager::on_command(redis::Delivery delivery, bool own_stream) {
     auto command = delivery.parse<contracts::WorkerCommand>();
     if (!command) co_return std::unexpected(invalid(command.error()));
+    auto elsewhere = co_await passed_on(*command, delivery.data);
+    if (!elsewhere) co_return std::unexpected(elsewhere.error());
+    if (*elsewhere) co_return Result<void>{};
     if (auto* create = std::get_if<contracts::CreateWorkerCommand>(&*command))
-        co_return co_await on_create(std::move(*create));
+        co_return co_await on_create(std::move(*create), own_stream);
     if (auto* remove = std::get_if<contracts::DeleteWorkerCommand>(&*command))
         co_return co_await on_delete(std::move(*remove));
     if (auto* collect = std::get_if<contracts::CollectWorkerCommand>(&*command))
@@ -106,9 +116,13 @@ Task<Result<void>> Manager::on_status(contracts::StatusWorkerCommand command) {
     co_return co_await save_and_say({}, answers(type, command.callback_stream, json::write(response)));
 }
 
-Task<Result<void>> Manager::on_lifecycle(contracts::WorkerLifecycleEvent event) {
+Task<Result<void>> Manager::on_lifecycle(contracts::WorkerLifecycleEvent event, redis::Delivery delivery,
+                                         bool own_stream) {
     const auto worker = find(event.worker_id);
-    if (!worker || worker->deleted()) co_return Result<void>{};  // the last words of a worker that is gone
+    if (!worker || worker->deleted()) {
+        if (own_stream) co_return Result<void>{};  // passed on to us: the last words of a worker that is gone
+        co_return co_await pass_on_event(event.worker_id, delivery.data);
+    }
     const auto kind = [&] {
         switch (event.event) {
             case contracts::LifecycleKind::started:
@@ -149,6 +163,9 @@ Task<Result<void>> Manager::deliver(storage::OutboxItem item) {
 Task<void> Manager::sweep() {
     constexpr int kSweepsPerRefresh = 10;
     for (int round = 1;; ++round) {
+        auto announced = co_await announce();
+        if (!announced) log::debug("this host is not announced", {{"error", announced.error().message}});
+        co_await hand_over_waiting();
         co_await async::sleep_for(options_.sweep_interval);
         co_await answer_ended_workers();
         scope_.spawn("images", images_.tend());
@@ -243,6 +260,7 @@ storage::OutboxItem Manager::status_item(const Worker& worker) const {
     if (const auto task = worker.command.context.find("task_id"); task != worker.command.context.end())
         set.insert(set.end(), {"task_id", task->second});
     if (row.exit_code) set.insert(set.end(), {"exit_code", std::to_string(*row.exit_code)});
+    if (row.out_of_memory) set.insert(set.end(), {"out_of_memory", "1"});
     const std::chrono::seconds day = contracts::keys::kDeletedStatusTtl;
     if (worker.deleted()) return redis_item(key, {set, {"EXPIRE", key, std::to_string(day.count())}});
     return redis_item(key, {set, {"PERSIST", key}});

@@ -1,6 +1,6 @@
 // The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, admitting.cpp, removal.cpp,
-// keeping.cpp, sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp and adoption.cpp; images are in
-// images.cpp, what people see of it in people.cpp.
+// keeping.cpp, sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp, adoption.cpp and routing.cpp;
+// images are in images.cpp, what people see of it in people.cpp.
 #pragma once
 #include <boost/asio/cancellation_signal.hpp>
 #include <map>
@@ -53,6 +53,7 @@ struct Worker {
     std::vector<contracts::CreateWorkerCommand> also_asked;  // the same worker again, while it is being made
     std::unique_ptr<Gateway> gateway;
     bool adopted = false;             // made by a former manager
+    bool handed_over_to_us = false;   // by a host that had no room
     bool resumed = false;             // the next of its name goes on in its workspace
     std::optional<std::string> slot;  // the prepared body that is to become this one's, until it has
     WorkerSession session;
@@ -71,6 +72,13 @@ using WorkerPtr = std::shared_ptr<Worker>;
 // get out, or all that may have been lost.
 enum class Republish { asked, unsent, all };
 
+// Another host with a manager on the same Redis, as it announced itself.
+struct Neighbour {
+    std::int64_t free = 0;     // slots
+    std::string repositories;  // its folder of local repositories
+    bool lives = false;        // announced itself lately
+};
+
 class Manager {
   public:
     Manager(asio::any_io_executor executor, Options options, storage::Database& database,
@@ -87,13 +95,15 @@ class Manager {
     Task<Result<void>> load_workers();
     void resume(WorkerPtr worker);
     Task<void> reconcile();  // with the bodies that are there
+    Task<Result<std::vector<Body>>> end_missing_bodies();
+    Task<void> look_for_missing_bodies();
     Task<void> renew_token(WorkerPtr worker);
 
     // manager.cpp
     Task<Result<void>> consume();
-    Task<void> consume_until(redis::Consumer* consumer, redis::Consumer* other, Result<void>* result);
-    Task<Result<void>> on_command(redis::Delivery delivery);
-    Task<Result<void>> on_lifecycle(contracts::WorkerLifecycleEvent event);
+    Task<void> consume_until_one_ends(redis::Consumer* consumer, Result<void>* result);
+    Task<Result<void>> on_command(redis::Delivery delivery, bool own_stream);
+    Task<Result<void>> on_lifecycle(contracts::WorkerLifecycleEvent event, redis::Delivery delivery, bool own_stream);
     Task<Result<void>> on_status(contracts::StatusWorkerCommand command);
     Task<Result<void>> deliver(storage::OutboxItem item);
     Task<void> sweep();
@@ -111,14 +121,24 @@ class Manager {
     WorkerDirectories directories(const std::string& worker_id) const;
     boost::json::object gateway_counts(const Worker& worker) const;
 
+    // routing.cpp
+    Task<Result<void>> announce();
+    // The host whose worker this is, "" when it is nobody's; `claim_for`: whose it becomes then (empty: nobody's).
+    Task<Result<std::string>> host_of(std::string worker_id, std::string claim_for, std::string request_id);
+    Task<Result<bool>> passed_on(contracts::WorkerCommand command, std::string data);
+    Task<Result<void>> pass_on_event(std::string worker_id, std::string data);
+    Task<void> hand_over_waiting();
+    Task<void> hand_over(WorkerPtr worker, std::string host);
+
     // creation.cpp
-    Task<Result<void>> on_create(contracts::CreateWorkerCommand command);
-    Task<Result<void>> begin(contracts::CreateWorkerCommand command, int attempt);
+    Task<Result<void>> on_create(contracts::CreateWorkerCommand command, bool handed_over);
+    Task<Result<void>> begin(contracts::CreateWorkerCommand command, int attempt, bool handed_over);
     Result<void> check(const contracts::CreateWorkerCommand& command) const;
     void pump();  // admission
     Task<void> mirror_queue();
     Task<void> admission_clock();
     Task<void> create(WorkerPtr worker);
+    Task<Result<void>> make_body_when_the_engine_answers(WorkerPtr worker);
     Task<Result<void>> make_body(WorkerPtr worker);
     Task<Result<void>> make_directories(WorkerPtr worker, AgentIdentity agent);
     Task<Result<void>> make_workspace(WorkerPtr worker, AgentIdentity agent);
@@ -195,7 +215,7 @@ class Manager {
 
     // people.cpp
     Result<void> prepare_front();
-    Task<void> announce();  // to the API: where people find this manager
+    Task<void> announce_to_people();  // to the API: where people find this manager
     contracts::WorkerView view(const Worker& worker) const;
     Task<void> keep_evidence(WorkerPtr worker);
 
@@ -225,8 +245,10 @@ class Manager {
     std::uint64_t watch_reads_ = 0;
     std::int64_t watch_client_ = 0;  // of the read under way, at Redis
     asio::steady_timer watch_timer_;
-    std::unique_ptr<redis::Consumer> commands_;
-    std::unique_ptr<redis::Consumer> lifecycle_;
+    std::map<std::string, Neighbour> neighbours_;
+    // Until then an unknown worker may be a neighbour's whose status Redis has lost.
+    std::chrono::steady_clock::time_point quiet_until_{};
+    std::vector<std::unique_ptr<redis::Consumer>> consumers_;
     async::Scope scope_;
 };
 

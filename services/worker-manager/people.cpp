@@ -60,7 +60,7 @@ Result<void> Manager::prepare_front() {
     return {};
 }
 
-Task<void> Manager::announce() {
+Task<void> Manager::announce_to_people() {
     const auto target = "/api/hosts/" + http::percent_encode(options_.host);
     for (bool told = false;;) {
         const auto body =

@@ -22,6 +22,10 @@ std::vector<redis::ConsumedStream> Service::consumed_streams() {
     return {{std::string(streams::kWorkerCommands), std::string(streams::kWorkerManagerGroup), "worker-manager",
              "WorkerCommand"},
             {std::string(streams::kWorkerLifecycle), std::string(streams::kWorkerManagerOwnerGroup), "worker-manager",
+             "WorkerLifecycleEvent"},
+            {streams::worker_commands_of("{host}"), std::string(streams::kWorkerManagerGroup), "worker-manager",
+             "WorkerCommand"},
+            {streams::worker_lifecycle_of("{host}"), std::string(streams::kWorkerManagerOwnerGroup), "worker-manager",
              "WorkerLifecycleEvent"}};
 }
 

@@ -247,6 +247,11 @@ TEST_F(ServiceTest, TheEnginesMarkMakesItOutOfMemory) {
     auto crash = answer("worker:developer:output", "r-1");
     ASSERT_TRUE(crash);
     EXPECT_EQ((*crash)["reason"], "out_of_memory");
+    // The facts outlive the body.
+    EXPECT_EQ(ask(remove_message("dev-1", "d-1"))["success"], true);
+    EXPECT_TRUE(eventually([&] { return status("dev-1") == "STOPPED"; }));
+    EXPECT_EQ(redis({"HGET", "worker:status:dev-1", "out_of_memory"}).text, "1");
+    EXPECT_EQ(redis({"HGET", "worker:status:dev-1", "exit_code"}).text, "137");
 }
 
 TEST_F(ServiceTest, AResultThatWasWrittenButNotPublishedIsPublished) {
@@ -344,6 +349,45 @@ TEST_F(ServiceTest, ABodyThatVanishedWhileNobodyLookedWasKilled) {
     auto crash = answer("worker:developer:output", "r-1");
     ASSERT_TRUE(crash);
     EXPECT_EQ((*crash)["reason"], "killed");
+}
+
+TEST_F(ServiceTest, ABodyThatSomebodyRemovedWithoutATraceIsMissedBeforeLong) {
+    start();
+    must_create("dev-1");
+    send({{"request_id", "r-1"}, {"task_id", "t-1"}, {"project_id", "p"}, {"prompt", "x"}}, "worker:dev-1:input");
+    runtime_->silent = true;
+    runtime_->kill("dev-1");
+    auto crash = answer("worker:developer:output", "r-1");
+    ASSERT_TRUE(crash);
+    EXPECT_EQ((*crash)["reason"], "killed");
+}
+
+TEST_F(ServiceTest, AnotherRuntimeDoesNotTakeWorkersForDead) {
+    start();
+    must_create("dev-1");
+    stop();
+    runtime_->called = "another";
+    start();
+    ASSERT_TRUE(eventually([&] { return ended_.has_value(); }));
+    ASSERT_FALSE(*ended_);
+    EXPECT_EQ(ended_->error().category, ErrorCategory::fatal);
+    EXPECT_THAT(ended_->error().message, HasSubstr("set RUNTIME=process"));
+    EXPECT_TRUE(runtime_->runs("dev-1"));
+    stop();
+    runtime_->called = "process";
+    start();
+    EXPECT_EQ(ask({{"command", "status"}, {"request_id", "s"}, {"worker_id", "dev-1"}})["status"], "running");
+}
+
+TEST_F(ServiceTest, ACreationWaitsForAnEngineThatIsAway) {
+    runtime_->start_error = Error{ErrorCategory::transient, "unavailable", "the engine does not answer", {}};
+    start();
+    send(create_message("dev-1", "c-1"));
+    EXPECT_FALSE(answer("worker:responses:developer", "c-1", std::chrono::milliseconds(1500)));
+    runtime_->start_error.reset();
+    EXPECT_EQ(answered(create_message("dev-1", "c-1"))["success"], true);
+    EXPECT_EQ(runtime_->starts, 1);
+    EXPECT_TRUE(runtime_->runs("dev-1"));
 }
 
 TEST_F(ServiceTest, AStatusThatRedisLostComesBack) {

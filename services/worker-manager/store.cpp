@@ -1,5 +1,7 @@
 #include "services/worker-manager/store.hpp"
 
+#include <fmt/format.h>
+
 #include <boost/json.hpp>
 
 #include "services/worker-manager/images.hpp"
@@ -84,6 +86,25 @@ Task<Result<void>> Store::migrate() {
                                                storage::Outbox::migration(2, std::string(kComponent)),
                                                Images::migration(3)};
     co_return co_await database_.migrate(std::string(kComponent), std::move(migrations));
+}
+
+Task<Result<void>> Store::keep_for(std::string installation) {
+    std::vector<storage::Migration> migrations{
+        {1, "owner", "CREATE TABLE worker_manager_owner (id BIGINT PRIMARY KEY, installation TEXT NOT NULL)"}};
+    auto migrated = co_await database_.migrate("worker_manager_owner", std::move(migrations));
+    if (!migrated) co_return migrated;
+    auto taken = co_await database_.query(
+        "INSERT INTO worker_manager_owner (id, installation) VALUES (1, :installation) ON CONFLICT (id) DO NOTHING",
+        {{"installation", installation}});
+    if (!taken) co_return std::unexpected(taken.error());
+    auto rows = co_await database_.query("SELECT installation FROM worker_manager_owner");
+    if (!rows) co_return std::unexpected(rows.error());
+    const auto owner = rows->rows.at(0).text("installation");
+    if (owner == installation) co_return Result<void>{};
+    co_return fail(ErrorCategory::fatal, "configuration",
+                   fmt::format("the database holds the workers of installation {}, this is {}: give each worker host a "
+                               "state directory and a DATABASE_URL of its own",
+                               owner, installation));
 }
 
 Task<Result<std::vector<WorkerRow>>> Store::load() {

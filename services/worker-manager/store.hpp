@@ -41,6 +41,8 @@ class Store {
   public:
     explicit Store(storage::Database& database) : database_(database) {}
     Task<Result<void>> migrate();
+    // A database is one installation's: paths, pids and containers in it mean nothing to another host. "configuration".
+    Task<Result<void>> keep_for(std::string installation);
     Task<Result<std::vector<WorkerRow>>> load();
     static storage::Statement save(const WorkerRow& row);
     static storage::Statement forget(const std::string& worker_id);

@@ -13,6 +13,7 @@ std::string worker_session(std::string_view worker_id);                      // 
 std::string session(std::int64_t user_id);                                   // the PO worker that serves this user
 std::string image_last_used(std::string_view tag);                           // ISO time
 inline constexpr std::string_view kCreationQueue = "worker:creation_queue";  // list
+inline constexpr std::string_view kManagerHosts = "worker-manager:hosts";    // hash: host -> what its manager announces
 
 inline constexpr std::chrono::seconds kHeartbeatTtl{30};
 inline constexpr std::chrono::seconds kHeartbeatInterval{10};

@@ -9,6 +9,7 @@ namespace codegen::contracts {
 namespace streams {
 
 std::string worker_commands_of(std::string_view host) { return fmt::format("worker:commands:{}", host); }
+std::string worker_lifecycle_of(std::string_view host) { return fmt::format("worker:lifecycle:{}", host); }
 std::string worker_responses(WorkerType type) { return fmt::format("worker:responses:{}", json::name_of(type)); }
 std::string worker_input(std::string_view worker_id) { return fmt::format("worker:{}:input", worker_id); }
 std::string worker_output(std::string_view worker_id) { return fmt::format("worker:{}:output", worker_id); }

@@ -23,6 +23,7 @@ inline constexpr std::string_view kProvisionerResults = "provisioner:results";
 inline constexpr std::string_view kWorkflowStatus = "workflow:status";
 
 std::string worker_commands_of(std::string_view host);     // worker:commands:{host}
+std::string worker_lifecycle_of(std::string_view host);    // worker:lifecycle:{host}
 std::string worker_responses(WorkerType type);             // worker:responses:{type}
 std::string worker_input(std::string_view worker_id);      // worker:{id}:input
 std::string worker_output(std::string_view worker_id);     // worker:{id}:output

@@ -158,7 +158,10 @@ CommandResult ControlPlane::run(std::vector<std::string> argv, std::chrono::seco
     process::Spec spec;
     spec.argv = std::move(argv);
     spec.environment = process::minimal_environment();
-    if (const char* host = std::getenv("DOCKER_HOST")) spec.environment["DOCKER_HOST"] = host;
+    if (const auto own = options_.environment.find("DOCKER_HOST"); own != options_.environment.end())
+        spec.environment["DOCKER_HOST"] = own->second;
+    else if (const char* host = std::getenv("DOCKER_HOST"))
+        spec.environment["DOCKER_HOST"] = host;
     auto outcome = testing::run(io_, process::run(std::move(spec), {.timeout = limit}), limit + 10s);
     if (!outcome) return {127, {}, outcome.error().message};
     return {outcome->ok() ? 0 : (outcome->end == process::Outcome::End::exited ? outcome->code : 255), outcome->output,

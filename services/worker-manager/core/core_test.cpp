@@ -154,6 +154,13 @@ TEST(Ending, NamesTheReasonOfTheContract) {
     EXPECT_EQ(judge_ending(143, false, 5).reason, FailureReason::killed);
     EXPECT_EQ(judge_ending({}, false, 5).reason, FailureReason::killed);
     EXPECT_EQ(judge_ending(0, false, 5).reason, FailureReason::killed);
+    EXPECT_EQ(judge_ending({}, true, 5).reason, FailureReason::out_of_memory);
+    EXPECT_EQ(judge_ending(1, true, 5).reason, FailureReason::infrastructure) << "the mark was another process's";
+    EXPECT_EQ(judge_ending(143, true, 5).reason, FailureReason::killed);
+    EXPECT_THAT(judge_ending(143, false, 5).error, HasSubstr("terminated"));
+    EXPECT_THAT(judge_ending(137, false, 5).error, HasSubstr("signal 9"));
+    EXPECT_EQ(judge_ending(255, false, 5).reason, FailureReason::killed) << "an engine that did not see it";
+    EXPECT_THAT(judge_ending(255, false, 5).error, HasSubstr("255"));
     EXPECT_EQ(judge_ending(1, false, 5).reason, FailureReason::infrastructure);
     EXPECT_EQ(judge_ending(127, false, 5).reason, FailureReason::infrastructure);
 }

@@ -338,10 +338,23 @@ Task<Result<std::vector<Body>>> DockerRuntime::list() {
     co_return bodies;
 }
 
-Task<void> DockerRuntime::report(std::string id, std::optional<int> seen_exit_code,
+Task<void> DockerRuntime::report(std::string id, clients::ContainerEvent event,
                                  std::function<Task<void>(BodyEnd)> on_end) {
+    std::optional<int> seen_exit_code;
+    if (auto code = event.attributes.find("exitCode"); code != event.attributes.end())
+        seen_exit_code = std::atoi(code->second.c_str());
     auto container = co_await client_.inspect_container(id);
-    if (!container) co_return;  // gone: removed by us, or found missing by the next list
+    if (!container) {
+        // Removed already, by us or by somebody else (docker rm -f): what the event itself says is all there is.
+        if (event.action != "die" || reported_.contains(id)) co_return;
+        const auto& name = event.attributes["name"];
+        BodyEnd end{.worker_id = name.starts_with(kNamePrefix) ? name.substr(kNamePrefix.size()) : name,
+                    .body_id = id,
+                    .exit_code = seen_exit_code,
+                    .out_of_memory = oom_seen_.contains(id)};
+        co_await on_end(std::move(end));
+        co_return;
+    }
     if (container->running || reported_.contains(id)) co_return;
     BodyEnd end{.worker_id = worker_of(*container),
                 .body_id = id,
@@ -357,17 +370,15 @@ Task<void> DockerRuntime::report_ended(std::function<Task<void>(BodyEnd)> on_end
     if (!containers) co_return;
     for (const Container& container : *containers)
         if (!container.running && !reported_.contains(container.id) && !starting_.contains(worker_of(container)))
-            co_await report(container.id, {}, on_end);
+            co_await report(container.id, clients::ContainerEvent{}, on_end);
 }
 
 Task<void> DockerRuntime::watch(std::function<Task<void>(BodyEnd)> on_end) {
     auto on_connected = [this, on_end] { return report_ended(on_end); };
     auto on_event = [this, on_end](clients::ContainerEvent event) -> Task<void> {
         if (event.action == "oom") oom_seen_.insert(event.id);
-        std::optional<int> exit_code;
-        if (auto code = event.attributes.find("exitCode"); code != event.attributes.end())
-            exit_code = std::atoi(code->second.c_str());
-        return report(event.id, exit_code, on_end);
+        std::string id = event.id;
+        return report(std::move(id), std::move(event), on_end);
     };
     milliseconds wait(100);
     for (bool told = false;;) {

@@ -67,7 +67,7 @@ class DockerRuntime final : public WorkerRuntime {
     Task<Result<std::string>> create(std::string worker_id, clients::ContainerSpec spec);
     Task<Result<void>> remove_container(std::string id, std::chrono::milliseconds grace);
     Task<Result<clients::Container>> find(std::string worker_id);  // of this installation
-    Task<void> report(std::string id, std::optional<int> seen_exit_code, std::function<Task<void>(BodyEnd)> on_end);
+    Task<void> report(std::string id, clients::ContainerEvent event, std::function<Task<void>(BodyEnd)> on_end);
     Task<void> report_ended(std::function<Task<void>(BodyEnd)> on_end);
     std::string installation_label() const { return "codegen.installation=" + options_.installation; }
 

@@ -25,7 +25,7 @@ class ProcessRuntime final : public WorkerRuntime {
         for (auto& [id, pid] : pids_) ::kill(-pid, SIGKILL);
     }
 
-    std::string name() const override { return "process"; }
+    std::string name() const override { return called; }
     Task<Result<void>> probe() override { co_return Result<void>{}; }
     Task<Result<std::string>> prepare_image(ImageRequest, std::function<void(std::string)>) override {
         ++images;
@@ -115,6 +115,7 @@ class ProcessRuntime final : public WorkerRuntime {
         wake_.cancel();
     }
 
+    std::string called = "process";
     int images = 0;
     int starts = 0;
     int refused = 0;  // wishes to resume, while unreachable
