@@ -33,7 +33,7 @@ Task<Result<std::vector<ManagerHost>>> Managers::hosts() {
         co_return fail(ErrorCategory::permanent, "forbidden", "a worker does not reach the managers of workers");
     auto known = co_await session_->get<std::vector<contracts::Host>>("/api/hosts?limit=500");
     if (!known) co_return std::unexpected(known.error());
-    std::ranges::stable_sort(*known, std::greater(), &contracts::Host::last_seen);
+    std::ranges::sort(*known, std::greater(), &contracts::Host::last_seen);
     const auto local = local_name(settings);
     const auto socket = settings.state_directory / "manager.sock";
     std::error_code ignored;

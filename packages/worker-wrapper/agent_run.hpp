@@ -30,7 +30,7 @@ class AgentRun {
     ~AgentRun();
 
     void start();
-    void stop();  // the worker is being stopped: result `cancelled`
+    void stop();                                                    // the worker is being stopped: result `cancelled`
     void halt(contracts::FailureReason reason, std::string error);  // the gateway ends it: that is its result
     // What `orchestrator result` says; the last one wins over anything in the text. Returns why it comes too late, or
     // "".

@@ -19,7 +19,7 @@ Result<posix::Fd> PipeReader::open() {
     std::array<int, 2> ends{-1, -1};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) return posix::errno_error("pipe", errno);
     fd_ = posix::Fd(ends[0]);
-    fcntl(fd_.get(), F_SETFL, O_NONBLOCK);  // our end only: programs do not expect EAGAIN
+    fcntl(fd_.get(), F_SETFL, O_NONBLOCK);      // our end only: programs do not expect EAGAIN
     fcntl(fd_.get(), F_SETPIPE_SZ, kPipeSize);  // a wish: droid drops what it could not write before its end
     loop_.watch(fd_.get(), EPOLLIN, [this](std::uint32_t) { read_some(); });
     return posix::Fd(ends[1]);

@@ -1,5 +1,6 @@
 // What each resource stores, answers and refuses.
 #include "services/api/api_fixture.hpp"
+#include "services/api/caller.hpp"
 
 namespace codegen::api {
 namespace {

@@ -22,19 +22,9 @@
 namespace codegen::worker_manager {
 namespace {
 
-bool reads_pool(const contracts::CreateWorkerCommand& command) {
-    const auto& config = command.config;
-    return config.worker_type == contracts::WorkerType::developer &&
-           config.pool.value_or(!from_context(command, "task_id"));
-}
-
 std::unexpected<Error> bad(std::string path, std::string why) {
     auto message = fmt::format("{}: {}", path, why);
     return fail(ErrorCategory::permanent, "invalid", std::move(message), std::move(path));
-}
-
-bool wants_docker(const contracts::WorkerConfig& config) {
-    return std::ranges::find(config.capabilities, contracts::Capability::docker) != config.capabilities.end();
 }
 
 std::unexpected<Error> interrupted() {
@@ -185,61 +175,6 @@ Task<Result<void>> Manager::begin(contracts::CreateWorkerCommand command, int at
     co_return saved;
 }
 
-void Manager::pump() {
-    // A host that does not say what it has is not waited for.
-    const auto memory = admission_.waiting().empty() ? std::nullopt : host_memory();
-    const auto wanted_memory = admission_.wants_memory();
-    const auto moves = admission_.advance(system_now(), memory ? std::optional(memory->available) : std::nullopt);
-    for (const auto& id : moves.admitted)
-        if (auto worker = find(id)) {
-            if (can_be_prepared(*worker)) worker->slot = warm_.take(kind_of(*worker));
-            scope_.spawn("create " + id, create(worker));
-        }
-    warm_.settle();
-    const auto waited = std::chrono::duration_cast<std::chrono::seconds>(options_.creation_timeout).count();
-    for (const auto& id : moves.expired) {
-        const auto worker = find(id);
-        if (!worker) continue;
-        auto why = wanted_memory && memory
-                       ? fmt::format(
-                             "no_capacity: this host had not enough memory for {} s; it has {} bytes available, "
-                             "the first worker in the queue may take more",
-                             waited, memory->available)
-                       : fmt::format("no_capacity: no slot became free within {} s; all {} are in use", waited,
-                                     admission_.slots());
-        scope_.spawn("no room for " + id, give_up(worker, std::move(why)));
-    }
-    // Most creations never wait.
-    if (auto waiting = admission_.waiting(); waiting != mirrored_) {
-        mirrored_ = std::move(waiting);
-        scope_.spawn("creation queue", mirror_queue());
-    }
-    if (const auto at = admission_.next_expiry()) {
-        auto wait = *at - system_now() + std::chrono::milliseconds(1);
-        if (admission_.wants_memory()) wait = std::min<std::chrono::microseconds>(wait, options_.memory_interval);
-        admission_timer_.expires_after(wait);
-    }
-}
-
-Task<void> Manager::admission_clock() {
-    for (;;) {
-        co_await admission_timer_.async_wait(async::use_tuple);
-        if (admission_timer_.expiry() > std::chrono::steady_clock::now()) continue;
-        admission_timer_.expires_at(asio::steady_timer::time_point::max());
-        pump();
-    }
-}
-
-Task<void> Manager::mirror_queue() {
-    const std::string key(contracts::keys::kCreationQueue);
-    std::vector<redis::Arguments> commands{{"DEL", key}};
-    for (const auto& id : admission_.waiting())
-        if (const auto worker = find(id)) commands.push_back({"RPUSH", key, worker->row.command});
-    auto done = co_await redis_.transaction(std::move(commands));
-    if (!done) log::warning("mirror of the creation queue", {{"error", done.error().message}});
-    if (!done) mirrored_.clear();  // written with the next change
-}
-
 Task<void> Manager::create(WorkerPtr worker) {
     auto held = co_await worker->turn.take();
     if (worker->deleting() || worker->created() || worker->deleted()) {
@@ -370,35 +305,11 @@ Task<Result<void>> Manager::make_directories(WorkerPtr worker, AgentIdentity age
     co_return Result<void>{};
 }
 
-// Whether nothing of it must be known before its body starts: a home, an image or a socket of its own.
-bool Manager::can_be_prepared(const Worker& worker) const {
-    const auto& command = worker.command;
-    const bool resumes = command.workspace && command.workspace->resume.value_or(false);
-    return command.config.worker_type == contracts::WorkerType::developer && !command.config.image && !resumes &&
-           !from_context(command, "session_id") && !wants_docker(command.config);
-}
-
-std::string Manager::kind_of(const Worker& worker) const {
-    const auto& config = worker.command.config;
-    const auto spec = body_spec(worker, {});
-    std::vector<std::string> capabilities;
-    for (const auto capability : config.capabilities) capabilities.emplace_back(json::name_of(capability));
-    std::ranges::sort(capabilities);
-    return fmt::format("{} {} [{}] {} {} {} {}", json::name_of(config.agent_type), config.image.value_or(""),
-                       fmt::join(capabilities, ","), spec.limits.memory_bytes, spec.limits.cpus, spec.limits.processes,
-                       spec.network);
-}
-
-std::size_t Manager::room_for_prepared() const {
-    if (!admission_.waiting().empty() || admission_.in_use() >= admission_.slots()) return 0;
-    return admission_.slots() - admission_.in_use();
-}
-
 Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent) {
     const auto directory = directories(worker->row.worker_id).workspace();
     const auto& spec = worker->command.workspace;
     if (spec && spec->resume.value_or(false)) {
-        auto taken = co_await take_workspace_again(worker);
+        auto taken = co_await take_workspace_again(worker, agent);
         if (!taken) co_return taken;
     } else if (spec) {
         auto repository = local_repository(options_.state_directory / "repositories", spec->repo_url);
@@ -468,67 +379,6 @@ Task<Result<void>> Manager::fetch_token(WorkerPtr worker, bool named) {
         if (!wait) co_return std::unexpected(created.error());
         co_await async::sleep_for(*wait);
     }
-}
-
-BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
-    const auto& config = worker.command.config;
-    const auto& id = worker.row.worker_id;
-    BodySpec spec;
-    spec.worker_id = id;
-    spec.installation = options_.installation;
-    spec.host = options_.host;
-    spec.attempt = worker.row.attempt;
-    spec.image = worker.row.image;
-    spec.agent_type = config.agent_type;
-    spec.directories = directories(id);
-    spec.programs = programs_;
-    spec.network = config.network.value_or(options_.network);
-    spec.engine_socket = options_.docker_socket && wants_docker(config);
-    spec.limits = limits_of(config).value_or(options_.limits);  // check() was before
-
-    // None of it is a secret (docs/protocols.md, "Environment of a worker").
-    auto& environment = spec.environment;
-    environment = {{"WORKER_ID", id},
-                   {"WORKER_TYPE", std::string(json::name_of(config.worker_type))},
-                   {"AGENT_TYPE", std::string(json::name_of(config.agent_type))},
-                   {"REDIS_URL", "unix:///run/codegen/wrapper/redis.sock"},
-                   {"API_URL", "http+unix:///run/codegen/http.sock"},
-                   {"ALLOWED_COMMANDS", fmt::format("{}", fmt::join(config.allowed_commands, ","))}};
-    auto& wrapper = spec.config;
-    const auto pass = [&](const std::string& name, const std::string& variable, std::optional<std::string>& field) {
-        field = from_context(worker.command, name);
-        if (field && !variable.empty()) environment[variable] = *field;
-    };
-    pass("task_id", "TASK_ID", wrapper.task_id);
-    pass("project_id", "PROJECT_ID", wrapper.project_id);
-    pass("user_id", "USER_ID", wrapper.user_id);
-    pass("model", "", wrapper.model);
-    if (const auto& session = worker.session; !session.session_id.empty()) {
-        environment["SESSION_ID"] = session.session_id;
-        wrapper.session_id = session.session_id;
-        wrapper.session_named = session.named;
-        wrapper.session_lost = session.lost;
-    }
-    wrapper.session_ttl_s = options_.session_ttl.count();
-    wrapper.worker_id = id;
-    wrapper.worker_type = config.worker_type;
-    wrapper.agent_type = config.agent_type;
-    wrapper.agent_uid = agent.uid;
-    wrapper.agent_gid = agent.gid;
-    if (!worker.row.base_sha.empty()) wrapper.base_sha = worker.row.base_sha;
-    wrapper.instructions = config.instructions;
-    wrapper.allowed_commands = config.allowed_commands;
-    wrapper.env_vars = config.env_vars;
-    wrapper.pool = reads_pool(worker.command);
-    wrapper.one_task = config.worker_type == contracts::WorkerType::developer && !wrapper.pool;
-    for (const auto& provider : options_.providers)
-        if (!provider.key_value.empty()) wrapper.providers.push_back(provider.name);
-    wrapper.command = config.command.value_or(std::vector<std::string>{});
-    wrapper.bundle_limit = options_.collect.bundle_bytes;
-    wrapper.record_limit = static_cast<std::int64_t>(options_.people.evidence.record_bytes);
-    wrapper.memory_limit = spec.limits.memory_bytes;
-    wrapper.provider_environment = options_.provider_environment;
-    return spec;
 }
 
 Task<void> Manager::give_up(WorkerPtr worker, std::string error) {

@@ -157,7 +157,7 @@ Task<void> Manager::make_again(WorkerPtr worker) {
         co_return co_await expect_input(worker);
     }
     log::info("somebody speaks to a worker that was removed", {{"worker_id", worker->row.worker_id}});
-    auto begun = co_await begin(worker->command, worker->row.attempt + 1);
+    auto begun = co_await begin(worker->command, worker->row.attempt + 1, false);
     if (!begun)
         log::error("worker not made again", {{"worker_id", worker->row.worker_id}, {"error", begun.error().message}});
 }

@@ -1,6 +1,6 @@
-// Workspaces that outlive their worker: a delete with keep_workspace puts one aside, a create with workspace.resume takes
-// it again, a delete without it removes it. <state>/kept/<worker id>/{workspace,origin.json}. The conversation that was
-// led in it is kept as long (sessions.cpp).
+// Workspaces that outlive their worker: a delete with keep_workspace puts one aside, a create with workspace.resume
+// takes it again, a delete without it removes it. <state>/kept/<worker id>/{workspace,origin.json}. The conversation
+// that was led in it is kept as long (sessions.cpp).
 #include <fmt/format.h>
 
 #include <system_error>
@@ -68,14 +68,18 @@ Task<Result<void>> Manager::put_workspace_aside(WorkerPtr worker) {
         auto written = posix::write_file_atomically(kept / "origin.json", origin_of(*worker), 0600);
         if (!written) co_return std::unexpected(written.error());
     }
-    auto moved = co_await move_tree(place.workspace(), kept / "workspace");
+    // A home that is still here was not taken yet: the worker's is an empty one. The workspace goes last: while it is
+    // in its place, all of this is done again.
+    Result<void> moved;
+    if (!fs::exists(kept / "home", ec)) moved = co_await move_tree(place.home(), kept / "home");
+    if (moved) moved = co_await move_tree(place.workspace(), kept / "workspace");
     if (!moved) co_return moved;
     log::info("workspace kept", {{"worker_id", row.worker_id}});
     co_return Result<void>{};
 }
 
 // In place of a clone.
-Task<Result<void>> Manager::take_workspace_again(WorkerPtr worker) {
+Task<Result<void>> Manager::take_workspace_again(WorkerPtr worker, AgentIdentity agent) {
     auto& row = worker->row;
     const auto place = directories(row.worker_id);
     const auto kept = kept_directory(row.worker_id);
@@ -88,7 +92,10 @@ Task<Result<void>> Manager::take_workspace_again(WorkerPtr worker) {
     const auto stored = json::parse_own(*origin).as_object();
     row.repository = stored.at("repository").as_string();
     row.base_sha = stored.at("base_sha").as_string();
-    co_return co_await move_tree(kept / "workspace", place.workspace());
+    auto moved = co_await move_tree(kept / "workspace", place.workspace());
+    if (moved) moved = co_await move_tree(kept / "home", place.home());
+    if (moved) moved = co_await give_tree(place.home(), agent);
+    co_return moved;
 }
 
 std::set<std::string> Manager::kept_sessions() const {

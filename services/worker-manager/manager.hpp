@@ -1,8 +1,7 @@
-// The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, admitting.cpp, removal.cpp,
-// keeping.cpp, sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp, adoption.cpp and routing.cpp;
-// images are in images.cpp, what people see of it in people.cpp.
+// The inside of the service. Its parts are in manager.cpp (commands, answers), creation.cpp, body_spec.cpp,
+// admitting.cpp, removal.cpp, keeping.cpp, sessions.cpp, idle.cpp, product_owner.cpp, collection.cpp, endings.cpp,
+// adoption.cpp and routing.cpp; images are in images.cpp, what people see of it in people.cpp.
 #pragma once
-#include <boost/asio/cancellation_signal.hpp>
 #include <map>
 #include <memory>
 #include <set>
@@ -13,60 +12,19 @@
 #include "services/worker-manager/core/ending.hpp"
 #include "services/worker-manager/core/idleness.hpp"
 #include "services/worker-manager/core/lifecycle.hpp"
-#include "services/worker-manager/gateway/gateway.hpp"
 #include "services/worker-manager/images.hpp"
 #include "services/worker-manager/options.hpp"
 #include "services/worker-manager/people/front.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
 #include "services/worker-manager/session_store.hpp"
 #include "services/worker-manager/store.hpp"
-#include "services/worker-manager/turn.hpp"
 #include "services/worker-manager/warm_start.hpp"
+#include "services/worker-manager/worker.hpp"
 #include "shared/async/scope.hpp"
 #include "shared/clients/api/api_client.hpp"
 #include "shared/redis/consumer.hpp"
 
 namespace codegen::worker_manager {
-
-// The conversation of a worker: chosen when its body is made.
-struct WorkerSession {
-    std::string session_id;  // empty: none
-    bool named = false;      // somebody wants one that was begun before
-    bool lost = false;       // and its files are gone
-};
-
-// One worker in memory. Its row is saved with every change; who changes it holds its turn, but for the state, which
-// lifecycle events move at any time.
-struct Worker {
-    Worker(asio::any_io_executor executor, WorkerRow stored, contracts::CreateWorkerCommand parsed)
-        : row(std::move(stored)), command(std::move(parsed)), turn(executor) {}
-
-    bool deleting() const { return !row.delete_commands.empty(); }
-    bool deleted() const { return row.state == contracts::WorkerState::STOPPED; }
-    bool created() const {
-        return row.state != WorkerState::QUEUED && row.state != WorkerState::STARTING && !deleted();
-    }
-    bool alive() const { return created() && !row.ended && !deleting(); }
-
-    WorkerRow row;
-    contracts::CreateWorkerCommand command;
-    std::vector<contracts::CreateWorkerCommand> also_asked;  // the same worker again, while it is being made
-    std::unique_ptr<Gateway> gateway;
-    bool adopted = false;             // made by a former manager
-    bool handed_over_to_us = false;   // by a host that had no room
-    bool resumed = false;             // the next of its name goes on in its workspace
-    std::optional<std::string> slot;  // the prepared body that is to become this one's, until it has
-    WorkerSession session;
-    // Of a Product Owner's worker.
-    Timestamp active_at = system_now();  // the last sign of use
-    bool idle_move_begun = false;
-    std::map<std::string, std::string> watched;  // input stream -> last id seen: what comes after it wakes the worker
-    int deaths = 0;                              // of its body since it answered anything
-    std::set<std::string> answered;              // entries of its inputs, in its stead after its end
-    Turn turn;
-    asio::cancellation_signal interrupt;  // of the creation's step that is under way
-};
-using WorkerPtr = std::shared_ptr<Worker>;
 
 // Which results of an ended worker go out again: those of requests that were asked (again), that the wrapper did not
 // get out, or all that may have been lost.
@@ -200,7 +158,7 @@ class Manager {
     std::filesystem::path kept_directory(const std::string& worker_id) const;
     bool keeps_workspace(const Worker& worker) const;
     Task<Result<void>> put_workspace_aside(WorkerPtr worker);
-    Task<Result<void>> take_workspace_again(WorkerPtr worker);
+    Task<Result<void>> take_workspace_again(WorkerPtr worker, AgentIdentity agent);
     std::set<std::string> kept_sessions() const;  // of kept workspaces
     Task<Result<void>> forget_workspace(std::string worker_id);
 

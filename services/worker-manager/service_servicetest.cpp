@@ -610,7 +610,7 @@ TEST_F(KeepingTest, AWorkerThatHasEndedGetsANewBodyWhereItWas) {
 }
 
 TEST_F(KeepingTest, WhatNobodyKeptCannotBeResumed) {
-    EXPECT_THAT(error_of(ask(resume_message("c-1"))), HasSubstr("no workspace of dev-1 is kept here"));
+    EXPECT_THAT(error_of(ask(resume_message("c-0"))), HasSubstr("no workspace of dev-1 is kept here"));
     make_and_keep();
     EXPECT_EQ(ask(remove_message("dev-1", "d-1"))["success"], true);  // of one that has no body: what is kept goes
     EXPECT_FALSE(kept());

@@ -45,6 +45,12 @@ Result<Event> response_event(const Run& run, const std::string& text) {
     }
 }
 
+struct Forget {
+    ~Forget() { from.erase(task_id); }
+    std::set<std::string>& from;
+    std::string task_id;
+};
+
 }  // namespace
 
 Task<Result<contracts::TaskRecord>> Intake::task_of(std::string task_id, std::int64_t user_id) {
@@ -96,6 +102,11 @@ Task<Result<void>> Intake::repeated(contracts::EngineeringMessage message, redis
     if (run.data.user_id != 0 && run.data.user_id != message.user_id)
         co_return wrong("user_id", fmt::format("task {} belongs to user {}, not to user {}", run.task_id,
                                                run.data.user_id, message.user_id));
+    // Two copies of the message at once would both find that nobody was told yet.
+    if (!telling_.insert(run.task_id).second)
+        co_return fail(ErrorCategory::transient, "busy",
+                       fmt::format("task {}: the same message is being handled", run.task_id));
+    const Forget done{telling_, run.task_id};
     auto told = co_await store_.has_seen(delivery.entry.stream, run.task_id);
     if (!told) co_return std::unexpected(told.error());
     if (*told) co_return Result<void>();

@@ -1,5 +1,8 @@
 // What the workflow does with each message it consumes. Idempotent; errors as redis::DeliveryHandler wants them.
 #pragma once
+#include <set>
+#include <string>
+
 #include "services/workflow/runner.hpp"
 #include "shared/redis/consumer.hpp"
 
@@ -25,6 +28,7 @@ class Intake {
     clients::ApiClient& api_;
     Runner& runner_;
     Clock clock_;
+    std::set<std::string> telling_;  // tasks of which an asker is being noted
 };
 
 }  // namespace codegen::workflow

@@ -92,9 +92,8 @@ BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                        home, agent_uid, agent_gid, agent_groups, sandbox, process, base_sha, instructions,
                        allowed_commands, env_vars, image_environment, command, agent_program, path, pool, one_task,
                        model, providers, session_id, session_named, session_lost, session_ttl_s, task_id, project_id,
-                       user_id, loopback_port, bundle_limit, memory_limit, record_limit, heartbeat_ms,
-                       gateway_wait_ms, kill_grace_ms,
-                       provider_environment))
+                       user_id, loopback_port, bundle_limit, memory_limit, record_limit, heartbeat_ms, gateway_wait_ms,
+                       kill_grace_ms, provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.
 struct ResultFile {

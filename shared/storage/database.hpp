@@ -110,8 +110,8 @@ struct PostgresOptions {
     std::chrono::milliseconds connect_limit{10000};  // a call that finds no server: "unavailable" or "timeout"
     std::chrono::milliseconds call_limit{30000};     // a call that gets no answer: "timeout"
 };
-// `url`: postgresql://user:password@host:port/database, or as libpq reads it. Connects at the first call, and again when
-// a connection is lost. Looking up a host name blocks.
+// `url`: postgresql://user:password@host:port/database, or as libpq reads it. Connects at the first call, and again
+// when a connection is lost. Looking up a host name blocks.
 Result<std::unique_ptr<Database>> open_postgres(asio::any_io_executor executor, const std::string& url,
                                                 PostgresOptions options = {});
 // postgresql:// or postgres://

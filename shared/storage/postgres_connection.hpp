@@ -16,8 +16,8 @@ namespace codegen::storage {
 // One caller at a time, on one thread. A call that was cancelled or whose connection broke leaves it unusable: drop it.
 class PostgresConnection {
   public:
-    // `url` as libpq reads it (postgresql://...). Looking up a host name blocks. Errors: transient "unavailable" (nobody
-    // answers), fatal "database" (refused: password, database, encryption).
+    // `url` as libpq reads it (postgresql://...). Looking up a host name blocks. Errors: transient "unavailable"
+    // (nobody answers), fatal "database" (refused: password, database, encryption).
     static Task<Result<std::unique_ptr<PostgresConnection>>> connect(std::string url, std::chrono::milliseconds limit);
     ~PostgresConnection();
 
@@ -48,7 +48,7 @@ class PostgresConnection {
     std::unexpected<Error> lost();
 
     std::unique_ptr<PGconn, Close> connection_;
-    asio::posix::stream_descriptor socket_;  // of connection_, which closes it
+    asio::posix::stream_descriptor socket_;                    // of connection_, which closes it
     std::unordered_map<std::string, std::string> statements_;  // text and types -> name
     bool busy_ = false;
 };

@@ -44,7 +44,11 @@ TEST_F(PostgresTest, MoreCallsThanConnectionsWaitTheirTurn) {
     int succeeded = 0;
     testing::run(io_, all_at_once(this, "SELECT pg_sleep(0.01)", 100, &succeeded));
     EXPECT_EQ(succeeded, 100);
-    EXPECT_LE(must("SELECT count(*) AS n FROM pg_stat_activity WHERE usename = 'codegen'").rows.at(0).integer("n"), 8);
+    // In the background a server has processes of its own under this name.
+    EXPECT_LE(must("SELECT count(*) AS n FROM pg_stat_activity WHERE backend_type = 'client backend'")
+                  .rows.at(0)
+                  .integer("n"),
+              8);
 }
 
 TEST_F(PostgresTest, ADeadlockIsTriedAgain) {
@@ -79,14 +83,18 @@ TEST_F(PostgresTest, AServerThatDiedMeansUnavailableAndComesBackByItself) {
 TEST_F(PostgresTest, AConnectionThatTheServerEndedIsReplaced) {
     must("CREATE TABLE t (id TEXT)");
     auto other = open();
+    const auto ask = [&](const char* sql) {
+        auto rows = testing::run(io_, other->query(sql));
+        if (!rows) throw std::runtime_error(rows.error().message);
+        return rows->rows.empty() ? 0 : rows->rows.front().integer("n");
+    };
     for (int i = 0; i < 5; ++i) {
-        auto ended = testing::run(io_, other->query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
-                                                    "usename = 'codegen' AND pid <> pg_backend_pid()"));
-        ASSERT_TRUE(ended) << ended.error().message;
-        auto gone = testing::run(io_, other->query("SELECT count(*) AS n FROM pg_stat_activity WHERE usename = 'codegen'"));
-        while (gone->rows.at(0).integer("n") > 1)
-            gone = testing::run(io_, other->query("SELECT count(*) AS n FROM pg_stat_activity WHERE usename = 'codegen'"));
-        EXPECT_TRUE(query("INSERT INTO t (id) VALUES ('x')"));
+        ask("SELECT count(pg_terminate_backend(pid)) AS n FROM pg_stat_activity WHERE backend_type = 'client backend' "
+            "AND pid <> pg_backend_pid()");
+        while (ask("SELECT count(*) AS n FROM pg_stat_activity WHERE backend_type = 'client backend'") > 1) {
+        }
+        const auto inserted = query("INSERT INTO t (id) VALUES ('x')");
+        EXPECT_TRUE(inserted) << inserted.error().message;
     }
     EXPECT_EQ(count("t"), 5);
 }
@@ -110,9 +118,8 @@ TEST_F(PostgresTest, AServerThatNeverAnswersIsNotWaitedFor) {
 }
 
 TEST_F(PostgresTest, ACallThatTakesTooLongIsGivenUpAndItsConnectionNotUsedAgain) {
-    auto database =
-        open_postgres(io_.get_executor(), store_->url(),
-                      {.connections = 1, .call_limit = std::chrono::milliseconds(200)});
+    auto database = open_postgres(io_.get_executor(), store_->url(),
+                                  {.connections = 1, .call_limit = std::chrono::milliseconds(200)});
     ASSERT_TRUE(database);
     const auto slow = testing::run(io_, (*database)->query("SELECT pg_sleep(60)"));
     ASSERT_FALSE(slow);
@@ -150,7 +157,8 @@ TEST_F(PostgresTest, ARefusedLoginIsFatalAndNoPasswordIsShown) {
 
 TEST_F(PostgresTest, TwoThatMigrateAtOnceApplyItOnce) {
     auto other = open();
-    const std::vector<Migration> migrations{{1, "start", "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT)"}};
+    const std::vector<Migration> migrations{
+        {1, "start", "CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT)"}};
     std::optional<Result<void>> one;
     std::optional<Result<void>> two;
     testing::run(io_, async::both(async::detail::keep_result(database_->migrate("one", migrations), &one),

@@ -24,13 +24,14 @@ std::string describe(const Migration& migration) {
 }
 
 Statement migration_note(const std::string& component, const Migration& migration) {
-    return {"INSERT INTO schema_migrations (component, version, name, applied_at) "
-            "VALUES (:component, :version, :name, :applied_at)",
-            {{"component", component},
-             {"version", std::int64_t{migration.version}},
-             {"name", migration.name},
-             {"applied_at", to_micros(system_now())}},
-            {}};
+    return {
+        "INSERT INTO schema_migrations (component, version, name, applied_at) "
+        "VALUES (:component, :version, :name, :applied_at)",
+        {{"component", component},
+         {"version", std::int64_t{migration.version}},
+         {"name", migration.name},
+         {"applied_at", to_micros(system_now())}},
+        {}};
 }
 
 Result<Rows> as_expected(const Statement& statement, Rows rows) {

@@ -91,12 +91,12 @@ std::string TempPostgres::url() const {
 
 void TempPostgres::start() {
     const auto log = directory_ / "log";
-    auto started = process::start(
-        io_.get_executor(),
-        tool({program("postgres"), "-D", (directory_ / "data").string(), "-c", "listen_addresses=", "-c",
-              "unix_socket_directories=" + directory_.path().string(), "-c", "fsync=off", "-c", "full_page_writes=off",
-              "-c", "shared_buffers=16MB", "-c", "max_connections=100"}),
-        log);
+    auto started =
+        process::start(io_.get_executor(),
+                       tool({program("postgres"), "-D", (directory_ / "data").string(), "-c", "listen_addresses=", "-c",
+                             "unix_socket_directories=" + directory_.path().string(), "-c", "fsync=off", "-c",
+                             "full_page_writes=off", "-c", "shared_buffers=16MB", "-c", "max_connections=100"}),
+                       log);
     if (!started) give_up(started.error().message);
     server_ = std::move(*started);
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);

@@ -24,7 +24,8 @@ class GatewayRules : public OnEachRuntime {
     }
     // 1000 USD per million tokens: an answer of the fake provider costs 0.13075.
     static void price(ControlPlane& plane) {
-        plane.api("/api/available-models/m", "PUT", R"({"provider": "fake", "input_price": 1000, "output_price": 1000})");
+        plane.api("/api/available-models/m", "PUT",
+                  R"({"provider": "fake", "input_price": 1000, "output_price": 1000})");
     }
     static std::string status_of(const boost::json::object& record) {
         return std::string(record.at("status").as_string());
@@ -89,9 +90,8 @@ TEST_P(GatewayRules, ACrashOfTheControlPlaneForgetsNothingOfABudget) {
     answer_always(ModelTurn::say("x"));
     ControlPlane plane({.runtime = runtime(), .environment = settings()});
     price(plane);
-    const auto task =
-        plane.start_task(plane.create_project("p"), kAsk + "ask; touch once; " + kWaitForGo + kAskForEver, "spend",
-                         {"--budget-usd", "0.3"});
+    const auto task = plane.start_task(plane.create_project("p"), kAsk + "ask; touch once; " + kWaitForGo + kAskForEver,
+                                       "spend", {"--budget-usd", "0.3"});
     const auto worker = plane.wait_for_worker(task);
     const auto workspace = plane.worker_directory(worker) / "workspace";
     ASSERT_TRUE(eventually("the first answer", [&] { return std::filesystem::exists(workspace / "once"); }));

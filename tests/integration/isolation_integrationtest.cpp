@@ -81,8 +81,7 @@ class Isolation : public OnEachRuntime {
                R"(perl -MIO::Socket::UNIX -e 'for (@ARGV) { print IO::Socket::UNIX->new(Peer => $_) ? "REACHED $_\n" : "refused $_: $!\n" }' \
         /var/run/docker.sock /run/docker.sock )" +
                (plane.state() / "api.sock").string() + " " + (plane.state() / "manager.sock").string() + " " +
-               (plane.state() / "redis" / "redis.sock").string() +
-               "\necho done\n";
+               (plane.state() / "redis" / "redis.sock").string() + "\necho done\n";
     }
 };
 
@@ -204,7 +203,7 @@ TEST_P(Isolation, UidZeroInsideFindsNoSecretAndReachesNoFurther) {
             std::string(R"(perl -e 'print open(F, "<", "/proc/1/mem") ? "MEMORY\n" : "no memory: $!\n"'; )") +
             search_for(secrets) + reach_out(plane, std::to_string(listener.local_endpoint().port())) + kSpeakRedis +
             R"('PING' 'GET worker:session:other' 'XADD worker:commands * data x' 'XRANGE engineering:queue - +' 'CONFIG GET *' 'ACL LIST' 'KEYS *'
-ALLOWED_COMMANDS='*' /opt/codegen/bin/orchestrator --json project create --name evil; echo created=$?
+CODEGEN_GATEWAY=/run/codegen ALLOWED_COMMANDS='*' /opt/codegen/bin/orchestrator --json project create --name evil; echo created=$?
 mount -t tmpfs none /mnt && echo MOUNTED; mknod /tmp/disk b 254 0 && echo DEVICE
 echo x > /opt/codegen/bin/evil && echo WRITTEN)");
     EXPECT_TRUE(report.starts_with("0\n")) << report;

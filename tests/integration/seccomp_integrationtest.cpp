@@ -2,8 +2,10 @@
 // Docker's refuses. Tried, not compared by name: each call is made inside a worker of either runtime.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "tests/harness/control_plane.hpp"
 #include "tests/harness/runtimes.hpp"
@@ -20,9 +22,9 @@ constexpr const char* kTryAllCalls = R"(perl -e '
         my $child = fork;
         if (!$child) {
             alarm 1;
-            my $answer = syscall($n, -1, -1, -1, -1, -1, -1);
-            require POSIX;
-            POSIX::_exit($answer == -1 ? $! + 0 : 0);
+            my $errno = syscall($n, -1, -1, -1, -1, -1, -1) == -1 ? $! + 0 : 0;
+            require POSIX;  # which changes $!
+            POSIX::_exit($errno);
         }
         waitpid $child, 0;
         print "$n ", $? & 127 ? 0 : $? >> 8, "\n";
@@ -52,8 +54,8 @@ TEST(SeccompOfBothRuntimes, TheSandboxRefusesWhateverDockerRefuses) {
         if (!refused(error)) continue;
         ++refusals;
         ASSERT_TRUE(sandbox.contains(number));
-        EXPECT_TRUE(refused(sandbox.at(number))) << "system call " << number << ": Docker answers " << error
-                                                 << ", the sandbox " << sandbox.at(number);
+        EXPECT_TRUE(refused(sandbox.at(number)))
+            << "system call " << number << ": Docker answers " << error << ", the sandbox " << sandbox.at(number);
     }
     EXPECT_GT(refusals, 30) << "Docker's own filter is not there";
 }

@@ -184,8 +184,9 @@ void add_start(CLI::App* group, Chosen& chosen) {
     command->add_option("--memory-limit", options->memory_limit, "The worker's memory, e.g. 2g");
     command->add_option("--timeout", options->timeout, "The agent's time limit in seconds (default 1800)")
         ->check(CLI::PositiveNumber);
-    command->add_option("--budget-usd", options->budget_usd,
-                        "What the whole task may spend on models, in US dollars; then it is stopped")
+    command
+        ->add_option("--budget-usd", options->budget_usd,
+                     "What the whole task may spend on models, in US dollars; then it is stopped")
         ->check(CLI::PositiveNumber);
     command->add_flag("--wait", options->wait.wait, "Wait until the task has ended");
     add_wait_options(command, options->wait);

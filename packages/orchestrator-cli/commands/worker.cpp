@@ -96,9 +96,10 @@ Task<Outcome> exec(Invocation invocation, std::string id, std::string host, cont
     if (!response) co_return failed(response.error());
     auto ended = json::parse<contracts::WorkerExecAnswer>(response->body);
     if (!ended) co_return failed(in_context(invalid(ended.error()), "answer of the manager"));
-    Answer answer{.data = json::to_value(*ended),
-                  .message = fmt::format("exit {}", ended->exit_code),
-                  .exit = static_cast<int>(ended->exit_code)};
+    Answer answer;
+    answer.data = json::to_value(*ended);
+    answer.message = fmt::format("exit {}", ended->exit_code);
+    answer.exit = static_cast<int>(ended->exit_code);
     if (!invocation.mode.json) {
         print_text(printable(ended->output));
         if (ended->truncated) print_note("the output was longer; what is shown is its beginning");

@@ -25,7 +25,8 @@ Result<void> Agent::check(const contracts::WrapperConfig& config) const {
 
 std::string pointer_to(const std::string& file, const Job& job) {
     return fmt::format(
-        "Your task is in the file {}, which is too long for a message: {} bytes. Read all of it, piece by piece, and do "
+        "Your task is in the file {}, which is too long for a message: {} bytes. Read all of it, piece by piece, and "
+        "do "
         "what it says.",
         file, job.prompt.size());
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace codegen::worker_manager {
@@ -25,6 +26,16 @@ Result<std::optional<std::int64_t>> user_id_of(const contracts::CreateWorkerComm
 std::optional<std::int64_t> known_user_of(const contracts::CreateWorkerCommand& command) {
     const auto user = user_id_of(command);
     return user ? *user : std::nullopt;
+}
+
+bool reads_pool(const contracts::CreateWorkerCommand& command) {
+    const auto& config = command.config;
+    return config.worker_type == contracts::WorkerType::developer &&
+           config.pool.value_or(!from_context(command, "task_id"));
+}
+
+bool wants_docker(const contracts::WorkerConfig& config) {
+    return std::ranges::find(config.capabilities, contracts::Capability::docker) != config.capabilities.end();
 }
 
 }  // namespace codegen::worker_manager

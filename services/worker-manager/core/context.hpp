@@ -16,4 +16,8 @@ Result<std::optional<std::int64_t>> user_id_of(const contracts::CreateWorkerComm
 // The same after it was checked.
 std::optional<std::int64_t> known_user_of(const contracts::CreateWorkerCommand& command);
 
+// Whether it also takes requests from the shared pool of developers.
+bool reads_pool(const contracts::CreateWorkerCommand& command);
+bool wants_docker(const contracts::WorkerConfig& config);  // the capability
+
 }  // namespace codegen::worker_manager

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/streams.hpp"
@@ -23,9 +24,11 @@ std::string sha256_hex(std::string_view text) {
     return hex;
 }
 
-// The worker's input streams: read as a consumer group member, never written.
-std::string reading(const std::string& stream) {
-    return fmt::format("(+xreadgroup +xack +xautoclaim +xpending +xgroup|create +xrange +xlen ~{})", stream);
+// The worker's input streams: read as a consumer group member, never written. In one selector: a command that names two
+// of them must find both in it.
+std::string reading(const std::string& first, const std::optional<std::string>& second) {
+    return fmt::format("(+xreadgroup +xack +xautoclaim +xpending +xgroup|create +xrange +xlen ~{}{})", first,
+                       second ? " ~" + *second : "");
 }
 
 std::string appending(std::initializer_list<std::string> names) {
@@ -48,8 +51,7 @@ redis::Arguments acl_rules(const GatewayIdentity& worker, std::string_view passw
     redis::Arguments rules{"ACL",   "SETUSER",        acl_user(id), "reset", "on", "#" + sha256_hex(password),
                            "+ping", "+client|setname"};
     if (database != 0) rules.push_back("+select");
-    rules.push_back(reading(input));
-    if (reads_second) rules.push_back(reading(second_input));
+    rules.push_back(reading(input, reads_second ? std::optional(second_input) : std::nullopt));
     rules.push_back(appending(
         {streams::worker_output(id), streams::worker_events(id), std::string(streams::kWorkerLifecycle),
          po ? streams::po_worker_output(id) : std::string(streams::kDeveloperOutput), streams::dead_letters(input)}));

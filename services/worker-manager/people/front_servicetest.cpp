@@ -48,8 +48,7 @@ class FrontTest : public ManagerFixture {
         scope_->spawn("service", [](Service* service, std::optional<Result<void>>* out) -> Task<void> {
             *out = co_await service->run();
         }(service_.get(), &ended_));
-        ASSERT_TRUE(eventually(
-            [&] { return ended_ || (!hosts().empty() && fs::exists(state() / "manager.sock")); }));
+        ASSERT_TRUE(eventually([&] { return ended_ || (!hosts().empty() && fs::exists(state() / "manager.sock")); }));
         ASSERT_FALSE(ended_) << ended_->error().message;
         http_ = connect("http+unix://" + (state() / "manager.sock").string());
     }

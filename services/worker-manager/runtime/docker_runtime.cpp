@@ -213,11 +213,12 @@ Task<Result<std::string>> DockerRuntime::start_unbounded(BodySpec spec) {
         socket = std::move(*found);
         config.agent_groups = {socket->group};
     }
-    if (!spec.prepared)
-        if (auto written = write_config(spec, config); !written) co_return std::unexpected(written.error());
 
     auto id = co_await create(spec.worker_id, container_spec(spec, agent_mount, socket));
     if (!id) co_return std::unexpected(id.error());
+    // After what an earlier body left was removed, its file with it.
+    if (!spec.prepared)
+        if (auto written = write_config(spec, config); !written) co_return std::unexpected(written.error());
     auto started = co_await client_.start_container(*id);
     if (!started) {
         Error error = started.error();

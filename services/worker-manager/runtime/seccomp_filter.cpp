@@ -27,11 +27,11 @@ namespace {
 constexpr std::string_view kAllowed =
     // files
     "access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 "
-    "fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fdatasync fgetxattr flistxattr flock "
+    "fallocate fchdir fchmod fchmodat fchown fchownat fcntl fdatasync fgetxattr flistxattr flock "
     "fremovexattr "
     "fsetxattr fstat fstatfs fsync ftruncate futimesat getcwd getdents getdents64 getxattr lchown lgetxattr link "
     "linkat "
-    "listxattr llistxattr lremovexattr lseek lsetxattr lstat mkdir mkdirat mknod mknodat name_to_handle_at newfstatat "
+    "listxattr llistxattr lremovexattr lseek lsetxattr lstat mkdir mkdirat mknod mknodat newfstatat "
     "open "
     "openat openat2 pipe pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead readlink readlinkat "
     "readv "
@@ -46,14 +46,14 @@ constexpr std::string_view kAllowed =
     "timerfd_settime "
     // memory
     "brk madvise membarrier memfd_create memfd_secret mincore mlock mlock2 mlockall mmap mprotect mremap msync munlock "
-    "munlockall munmap pkey_alloc pkey_free pkey_mprotect remap_file_pages shmat shmctl shmdt shmget map_shadow_stack "
+    "munlockall munmap remap_file_pages shmat shmctl shmdt shmget "
     // processes, threads, signals
-    "alarm capget capset execve execveat exit exit_group fork futex futex_waitv futex_wait futex_wake futex_requeue "
+    "alarm capget capset execve execveat exit exit_group fork futex futex_waitv "
     "get_robust_list get_thread_area getegid geteuid getgid getgroups getitimer getpgid getpgrp getpid getppid "
     "getpriority "
     "getresgid getresuid getrlimit getrusage getsid gettid getuid ioprio_get ioprio_set kill landlock_add_rule "
     "landlock_create_ruleset landlock_restrict_self pidfd_open pidfd_send_signal prctl prlimit64 process_mrelease "
-    "process_vm_readv process_vm_writev ptrace restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask "
+    "ptrace restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask "
     "rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_tgsigqueueinfo sched_get_priority_max "
     "sched_get_priority_min sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_rr_get_interval "
     "sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp set_robust_list "
@@ -74,9 +74,11 @@ constexpr std::string_view kAllowed =
 
 // Answered with EPERM, as in a container; the rest of what is not allowed answers ENOSYS.
 constexpr std::string_view kForbidden =
+    "pkey_alloc pkey_free pkey_mprotect process_vm_readv process_vm_writev "
     "mount umount umount2 mount_setattr move_mount open_tree fsconfig fsmount fsopen fspick pivot_root chroot unshare "
     "setns "
-    "sethostname setdomainname bpf perf_event_open userfaultfd open_by_handle_at fanotify_init lookup_dcookie quotactl "
+    "sethostname setdomainname bpf perf_event_open userfaultfd open_by_handle_at name_to_handle_at fanotify_init "
+    "lookup_dcookie quotactl "
     "quotactl_fd syslog reboot kexec_load kexec_file_load init_module finit_module delete_module create_module acct "
     "swapon "
     "swapoff iopl ioperm kcmp pidfd_getfd process_madvise keyctl add_key request_key settimeofday clock_settime stime "
