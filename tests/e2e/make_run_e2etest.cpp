@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 #include <sstream>
 
 #include "shared/base/ids.hpp"
@@ -24,12 +25,15 @@ class MakeRun : public ::testing::Test {
         EXPECT_TRUE(processes_with(state_.string()).empty()) << "make run stops what it started";
         fs::remove_all(state_);
     }
-    process::Outcome make(std::vector<std::string> arguments, std::optional<std::pair<int, int>> user = {}) {
+    using Environment = std::map<std::string, std::string>;
+    process::Outcome make(std::vector<std::string> arguments, std::optional<std::pair<int, int>> user = {},
+                          const Environment& environment = {}) {
         std::vector<std::string> argv{"make", "-C", CODEGEN_SOURCE_DIR, "run"};
         for (auto& a : arguments) argv.push_back(std::move(a));
-        return command(std::move(argv), user);
+        return command(std::move(argv), user, environment);
     }
-    process::Outcome command(std::vector<std::string> argv, std::optional<std::pair<int, int>> user = {}) {
+    process::Outcome command(std::vector<std::string> argv, std::optional<std::pair<int, int>> user = {},
+                             const Environment& environment = {}) {
         process::Spec spec;
         spec.argv = std::move(argv);
         spec.environment = process::minimal_environment();
@@ -38,6 +42,7 @@ class MakeRun : public ::testing::Test {
         spec.environment["API_ADDRESS"] = "127.0.0.1:0";  // of make up: a free port
         spec.die_with_parent = false;                     // make up leaves it running
         if (const char* ca = std::getenv("SSL_CERT_FILE")) spec.environment["SSL_CERT_FILE"] = ca;
+        for (const auto& [name, value] : environment) spec.environment[name] = value;
         spec.user = user;
         auto outcome = run(io_, process::run(std::move(spec), {.timeout = 500s}), 510s);
         if (!outcome) throw std::runtime_error(outcome.error().message);
@@ -68,17 +73,21 @@ class MakeRun : public ::testing::Test {
         auto outcome = run(io_, process::run(std::move(spec), {}), 70s);
         return outcome && outcome->ok() ? outcome->output : "git failed";
     }
-    asio::io_context io_;
-    fs::path state_ = fs::temp_directory_path() / ("run-" + random_token(4));
-};
-
-TEST_F(MakeRun, TwiceWithPromptAndCommandByteForByte) {
-    for (int round = 0; round < 2; ++round) {
-        const auto prompt = "  \"" + random_token(8) + "\" costs $5 & $(HOME) 'q' # \\\n second line ";
-        const auto outcome =
-            make({"RUNTIME=sandbox", "PROMPT=" + prompt,
-                  "AGENT_COMMAND=cat > \"from $0.txt\"; echo \"pid $$\"; git add -A; git commit -qm \"it's\"; "
-                  "orchestrator result --status success --summary 'a b'"});
+    // One task: its prompt is hard to pass on, and lands in a file of its commit.
+    process::Outcome run_with_prompt(const std::string& prompt, std::vector<std::string> arguments,
+                                     std::optional<std::pair<int, int>> user = {},
+                                     const Environment& environment = {}) {
+        arguments.push_back("PROMPT=" + prompt);
+        arguments.push_back(
+            "AGENT_COMMAND=cat > \"from $0.txt\"; echo \"pid $$\"; git add -A; git commit -qm \"it's\"; "
+            "orchestrator result --status success --summary 'a b'");
+        return make(std::move(arguments), user, environment);
+    }
+    static std::string hard_prompt() {
+        return "  \"" + random_token(8) + "\" costs $5 & $(HOME) 'q' # \\\n second line ";
+    }
+    // A new commit on the task's branch, made from main, with the prompt byte for byte; and people were told.
+    void expect_verified_commit(const process::Outcome& outcome, const std::string& prompt) {
         ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
         const auto report = parse(outcome.output);
         EXPECT_EQ(report.status, "completed") << outcome.output;
@@ -88,6 +97,33 @@ TEST_F(MakeRun, TwiceWithPromptAndCommandByteForByte) {
         EXPECT_EQ(git(report, {"merge-base", "main", report.commit}), git(report, {"rev-parse", "main"}));
         EXPECT_TRUE(outcome.output.contains("pid ")) << "the agent's text is shown live: " << outcome.output;
         EXPECT_TRUE(outcome.output.contains("1 file changed")) << "git show --stat: " << outcome.output;
+    }
+    static std::vector<std::string> lines_with(const std::string& text, const std::string& needle) {
+        std::vector<std::string> out;
+        std::istringstream lines(text);
+        for (std::string line; std::getline(lines, line);)
+            if (line.contains(needle)) out.push_back(line);
+        return out;
+    }
+    static void expect_sandbox_because(const std::string& why, const process::Outcome& outcome) {
+        const auto said = lines_with(outcome.output, "==> workers run");
+        ASSERT_EQ(said.size(), 1u) << outcome.output;
+        EXPECT_TRUE(said[0].starts_with("==> workers run in the sandbox (")) << said[0];
+        EXPECT_TRUE(said[0].contains(why)) << said[0];
+    }
+    asio::io_context io_;
+    fs::path state_ = fs::temp_directory_path() / ("run-" + random_token(4));
+};
+
+TEST_F(MakeRun, TwiceWithPromptAndCommandByteForByte) {
+    for (int round = 0; round < 2; ++round) {
+        const auto prompt = hard_prompt();
+        const auto outcome = run_with_prompt(prompt, {"RUNTIME=sandbox"});
+        expect_verified_commit(outcome, prompt);
+        if (round == 0) continue;
+        for (const char* work : {"building", "configuring", "installing", "Debian packages", "apt-get", "ninja"})
+            EXPECT_TRUE(lines_with(outcome.output + outcome.errors, work).empty())
+                << work << " in the second run: " << outcome.output << outcome.errors;
     }
 }
 
@@ -108,15 +144,26 @@ TEST_F(MakeRun, ScriptedDemoSaysSoAndChoosesTheRuntimeInOneLine) {
 }
 
 TEST_F(MakeRun, OnDocker) {
-    const auto outcome = make({"RUNTIME=docker"});
-    ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
-    EXPECT_EQ(parse(outcome.output).status, "completed") << outcome.output;
+    const auto prompt = hard_prompt();
+    const auto outcome = run_with_prompt(prompt, {"RUNTIME=docker"});
+    expect_verified_commit(outcome, prompt);
+    EXPECT_EQ(lines_with(outcome.output, "==> workers run in Docker").size(), 1u) << outcome.output;
 }
 
+// Who cannot use an engine is given the sandbox without asking for it, and told why.
 TEST_F(MakeRun, AnOrdinaryUserNeedsNoRoot) {
-    const auto outcome = make({"RUNTIME=sandbox"}, std::pair{65534, 65534});
-    ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
-    EXPECT_EQ(parse(outcome.output).status, "completed") << outcome.output;
+    const auto prompt = hard_prompt();
+    const auto outcome = run_with_prompt(prompt, {}, std::pair{65534, 65534});
+    expect_verified_commit(outcome, prompt);
+    expect_sandbox_because("as root", outcome);
+}
+
+TEST_F(MakeRun, WhereNoEngineAnswersTheSandboxIsChosen) {
+    const auto socket = (state_ / "no-engine.sock").string();
+    const auto prompt = hard_prompt();
+    const auto outcome = run_with_prompt(prompt, {}, {}, {{"DOCKER_HOST", "unix://" + socket}});
+    expect_verified_commit(outcome, prompt);
+    expect_sandbox_because(socket, outcome);
 }
 
 TEST_F(MakeRun, UpKeepsItRunningUntilDown) {

@@ -3,6 +3,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
 
 #include "shared/base/ids.hpp"
 #include "tests/harness/control_plane.hpp"
@@ -13,7 +16,19 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-class FirstLight : public OnEachRuntime {};
+class FirstLight : public OnEachRuntime {
+  protected:
+    static std::set<std::string> networks(ControlPlane& plane) {
+        std::istringstream lines(plane.run({"docker", "network", "ls", "-q"}).output);
+        return {std::istream_iterator<std::string>(lines), {}};
+    }
+    static std::vector<std::string> names_in(const fs::path& folder) {
+        std::vector<std::string> out;
+        if (fs::exists(folder))
+            for (const auto& entry : fs::directory_iterator(folder)) out.push_back(entry.path().filename().string());
+        return out;
+    }
+};
 
 TEST_P(FirstLight, ThePromptReachesTheAgentByteForByteAndItsCommitIsVerified) {
     ControlPlane plane({.runtime = runtime()});
@@ -45,14 +60,25 @@ TEST_P(FirstLight, ThePromptReachesTheAgentByteForByteAndItsCommitIsVerified) {
 }
 
 TEST_P(FirstLight, FiveTasksOfTwoProjectsAtOnceLeaveNothingBehind) {
-    ControlPlane plane({.runtime = runtime()});
+    const auto mark = "mark-" + random_token(6);  // in the name of what the agents put into their /tmp
+    const auto temporary = fs::temp_directory_path() / ("tmp-of-cg-" + random_token(4));
+    fs::create_directory(temporary);
+    ControlPlane plane({.runtime = runtime(), .environment = {{"TMPDIR", temporary.string()}}});
+    const auto networks_before = networks(plane);
+    if (runtime() == "docker") EXPECT_FALSE(networks_before.empty());
     const std::vector projects{plane.create_project("one"), plane.create_project("two")};
     std::vector<std::string> tasks;
     for (std::size_t i = 0; i < 5; ++i)
-        tasks.push_back(plane.start_task(projects[i % 2], "cat > n; " + kCommitAndReport, "task " + std::to_string(i)));
-    for (const auto& task : tasks) {
+        tasks.push_back(plane.start_task(projects[i % 2],
+                                         "mktemp -d -t " + mark + "-XXXXXX > t && cat > n; " + kCommitAndReport,
+                                         "task " + std::to_string(i)));
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+        const auto& task = tasks[i];
         const auto record = plane.wait_for_end(task);
         EXPECT_EQ(record.at("status").as_string(), "completed") << boost::json::serialize(record);
+        const auto repository = plane.state() / "repositories" / (projects[i % 2] + ".git");
+        const auto made = plane.run({"git", "-C", repository.string(), "show", "task/" + task + ":t"}).output;
+        EXPECT_TRUE(made.contains(mark)) << "a temporary directory was made: " << made;
     }
     eventually("no worker directory is left", [&] { return fs::is_empty(plane.state() / "workers"); });
     eventually("no worker process is left",
@@ -72,7 +98,18 @@ TEST_P(FirstLight, FiveTasksOfTwoProjectsAtOnceLeaveNothingBehind) {
     for (const auto& user : plane.redis({"ACL", "LIST"}).elements)
         EXPECT_FALSE(user.text.contains("dev-")) << user.text;
     EXPECT_EQ(plane.redis({"HGET", "worker:status:dev-" + tasks[0].substr(0, 8) + "-1", "status"}).text, "STOPPED");
+    EXPECT_TRUE(fs::is_directory(plane.state() / "quarantine")) << "every commit went through it";
+    eventually("the quarantine is empty", [&] { return names_in(plane.state() / "quarantine").empty(); });
+    EXPECT_TRUE(names_in(plane.state() / "kept").empty()) << "nobody asked to keep a workspace";
+    for (const auto& network : networks(plane)) EXPECT_TRUE(networks_before.contains(network)) << network;
+    const auto state = plane.state().filename().string();
+    const auto installation = plane.installation();
     plane.stop();
+    EXPECT_EQ(names_in(temporary), std::vector<std::string>{}) << "left by the control plane";
+    for (const auto& name : names_in("/tmp"))
+        for (const auto& ours : {mark, state, installation})
+            EXPECT_TRUE(name == state || !name.contains(ours)) << "/tmp/" << name << " is left";
+    fs::remove_all(temporary);
 }
 
 TEST_P(FirstLight, AProjectsSecondTaskStartsFromMain) {

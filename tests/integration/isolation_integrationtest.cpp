@@ -13,6 +13,43 @@
 namespace codegen::testing {
 namespace {
 
+// A container on Docker's default bridge, where every other container of this host would be: it listens on `port`.
+class Neighbour {
+  public:
+    Neighbour(ControlPlane& plane, const std::string& port) : plane_(plane) {
+        // Its root is links and mount points; the programs are this machine's, read-only.
+        const auto root = std::filesystem::temp_directory_path() / name_;
+        std::filesystem::create_directories(root / "usr");
+        for (const char* link : {"bin", "lib", "lib64"})
+            std::filesystem::create_symlink(std::string("usr/") + link, root / link);
+        const auto imported =
+            plane.run({"bash", "-c", "tar -C " + root.string() + " -c . | docker import - " + name_ + ":latest"});
+        EXPECT_EQ(imported.exit_code, 0) << imported.errors;
+        std::filesystem::remove_all(root);
+        const auto started = plane.run({"docker", "run", "-d", "--network", "bridge", "--name", name_, "-v",
+                                        "/usr:/usr:ro", name_, "/usr/bin/perl", "-MIO::Socket::INET", "-e",
+                                        "$s = IO::Socket::INET->new(LocalPort => $ARGV[0], Listen => 9) or die $!; "
+                                        "while (1) { $c = $s->accept and close $c }",
+                                        port});
+        EXPECT_EQ(started.exit_code, 0) << started.errors;
+        address_ =
+            plane.run({"docker", "inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", name_}).output;
+        address_.erase(address_.find_last_not_of('\n') + 1);
+        EXPECT_FALSE(address_.empty());
+    }
+    Neighbour(const Neighbour&) = delete;
+    ~Neighbour() {
+        plane_.run({"docker", "rm", "-f", name_});
+        plane_.run({"docker", "image", "rm", "-f", name_});
+    }
+    const std::string& address() const { return address_; }
+
+  private:
+    ControlPlane& plane_;
+    const std::string name_ = "codegen-neighbour-" + random_token(4);
+    std::string address_;
+};
+
 class Isolation : public OnEachRuntime {
   protected:
     // Runs `script` as the agent and returns what it wrote to the file `report`.
@@ -68,15 +105,30 @@ class Isolation : public OnEachRuntime {
         }
         return script + "echo found=$found\n";
     }
-    // Tries to connect: "REACHED" for what answers. `port`: where the test listens on every address of the host.
-    static std::string reach_out(ControlPlane& plane, const std::string& port) {
-        std::istringstream addresses(plane.run({"hostname", "-I"}).output);
+    // Where something listens on `port`: every address and both names of the host, and the neighbour. That it does is
+    // tried from the host: from a worker, only the missing network can be why it is not reached.
+    static std::vector<std::string> listening(ControlPlane& plane, const Neighbour& neighbour,
+                                              const std::string& port) {
+        std::vector<std::string> targets{"127.0.0.1", "localhost", neighbour.address()};
+        std::istringstream words(plane.run({"hostname"}).output + plane.run({"hostname", "-I"}).output);
+        for (std::string word; words >> word;)
+            if (!word.contains(':')) targets.push_back(word);
+        EXPECT_GE(targets.size(), 4u) << "the host has a name";
+        for (const auto& target : targets)
+            eventually(target + " is reached from the host", [&] {
+                return plane.run({"bash", "-c", connect_to(target, port)}).output == "REACHED " + target + "\n";
+            });
+        return targets;
+    }
+    static std::string connect_to(const std::string& target, const std::string& port) {
+        return "(exec 3<>/dev/tcp/" + target + "/" + port + ") && echo REACHED " + target + "\n";
+    }
+    // Tries to connect: "REACHED" for what answers.
+    static std::string reach_out(ControlPlane& plane, const std::vector<std::string>& targets,
+                                 const std::string& port) {
         std::string script;
-        for (std::string address; addresses >> address;)
-            if (!address.contains(':'))
-                script += "(exec 3<>/dev/tcp/" + address + "/" + port + ") && echo REACHED " + address + "\n";
-        for (const char* target : {"127.0.0.1", "172.17.0.1", "172.17.0.2", "deb.debian.org", "localhost"})
-            script += "(exec 3<>/dev/tcp/" + std::string(target) + "/" + port + ") && echo REACHED " + target + "\n";
+        for (const auto& target : targets) script += connect_to(target, port);
+        script += connect_to("deb.debian.org", "80");
         return script +
                R"(perl -MIO::Socket::UNIX -e 'for (@ARGV) { print IO::Socket::UNIX->new(Peer => $_) ? "REACHED $_\n" : "refused $_: $!\n" }' \
         /var/run/docker.sock /run/docker.sock )" +
@@ -111,15 +163,16 @@ TEST_P(Isolation, NoCanaryOfAnySecretIsFound) {
 }
 
 TEST_P(Isolation, NothingBeyondTheGatewayCanBeReached) {
-    // A listener on every address of the host: from inside none of them is there.
+    // A listener on every address of the host, and a neighbour: from inside none of them is there.
     boost::asio::io_context io;
     boost::asio::ip::tcp::acceptor listener(io, {boost::asio::ip::tcp::v4(), 0});
     const auto port = std::to_string(listener.local_endpoint().port());
     ControlPlane plane({.runtime = runtime()});
+    const Neighbour neighbour(plane, port);
     const auto script =
         R"(perl -MIO::Socket::UNIX -e 'print IO::Socket::UNIX->new(Peer => $_) ? "REACHED $_\n" : "refused $_: $!\n" for @ARGV' \
         /run/codegen/wrapper/redis.sock /run/codegen/wrapper/control.sock
-)" + reach_out(plane, port);
+)" + reach_out(plane, listening(plane, neighbour, port), port);
     const auto report = inside(plane, script);
     EXPECT_TRUE(report.contains("done")) << report;
     EXPECT_FALSE(report.contains("REACHED")) << report;
@@ -197,11 +250,13 @@ TEST_P(Isolation, UidZeroInsideFindsNoSecretAndReachesNoFurther) {
     }
     auto secrets = secrets_of(plane);
     secrets.push_back(canary);
+    const auto port = std::to_string(listener.local_endpoint().port());
+    const Neighbour neighbour(plane, port);
     const auto report = inside_as_root(
         plane,
         "exec 2>&1; id -u; grep CapEff /proc/self/status; " +
             std::string(R"(perl -e 'print open(F, "<", "/proc/1/mem") ? "MEMORY\n" : "no memory: $!\n"'; )") +
-            search_for(secrets) + reach_out(plane, std::to_string(listener.local_endpoint().port())) + kSpeakRedis +
+            search_for(secrets) + reach_out(plane, listening(plane, neighbour, port), port) + kSpeakRedis +
             R"('PING' 'GET worker:session:other' 'XADD worker:commands * data x' 'XRANGE engineering:queue - +' 'CONFIG GET *' 'ACL LIST' 'KEYS *'
 CODEGEN_GATEWAY=/run/codegen ALLOWED_COMMANDS='*' /opt/codegen/bin/orchestrator --json project create --name evil; echo created=$?
 mount -t tmpfs none /mnt && echo MOUNTED; mknod /tmp/disk b 254 0 && echo DEVICE
