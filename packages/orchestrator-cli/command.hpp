@@ -29,6 +29,7 @@ void add_engineering_commands(CLI::App& app, Chosen& chosen);
 void add_agent_commands(CLI::App& app, Chosen& chosen);  // result, respond
 void add_diagnose_commands(CLI::App& app, Chosen& chosen);
 void add_worker_commands(CLI::App& app, Chosen& chosen);
+void add_image_commands(CLI::App& app, Chosen& chosen);
 
 // "TEXT", "@FILE" or "-" (standard input, where allowed), byte for byte. Errors name the option.
 std::expected<std::string, Failure> read_text(const std::string& option, const std::string& value, bool allow_stdin);

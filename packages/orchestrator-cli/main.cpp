@@ -57,6 +57,7 @@ int run(int argc, char** argv) {
     add_agent_commands(app, chosen);
     add_diagnose_commands(app, chosen);
     add_worker_commands(app, chosen);
+    add_image_commands(app, chosen);
 
     const auto settings = load_settings(process_environment(), ::geteuid() == 0);
     const bool terminal = ::isatty(STDOUT_FILENO) == 1;

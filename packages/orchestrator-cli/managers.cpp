@@ -100,6 +100,12 @@ Task<Result<std::unique_ptr<http::ResponseStream>>> Managers::open(ManagerHost h
 }
 
 Task<Result<Managers::Answers>> Managers::ask_all(std::string target, bool enough) {
+    auto answers = co_await ask_all("GET", std::move(target), {}, kPatience, enough);
+    co_return answers;
+}
+
+Task<Result<Managers::Answers>> Managers::ask_all(std::string method, std::string target, std::string body,
+                                                  std::chrono::milliseconds timeout, bool enough) {
     auto waiting = co_await hosts();
     if (!waiting) co_return std::unexpected(waiting.error());
     Answers answers;
@@ -107,7 +113,7 @@ Task<Result<Managers::Answers>> Managers::ask_all(std::string target, bool enoug
         answers.missing.clear();
         std::vector<ManagerHost> again;
         for (const auto& host : *waiting) {
-            auto response = co_await ask(host, "GET", target, {}, kPatience);
+            auto response = co_await ask(host, method, target, body, timeout);
             if (response) {
                 answers.good.emplace_back(host, std::move(*response));
                 if (enough) co_return answers;

@@ -37,6 +37,9 @@ class Managers {
     };
     // The same GET of every host; `enough`: the first good answer will do. 404 is left out.
     Task<Result<Answers>> ask_all(std::string target, bool enough);
+    // The same request of every host, which may be sent twice.
+    Task<Result<Answers>> ask_all(std::string method, std::string target, std::string body,
+                                  std::chrono::milliseconds timeout, bool enough = false);
     // The host that has this worker, and the worker.
     Task<Result<std::pair<ManagerHost, contracts::WorkerView>>> find(std::string worker_id);
 

@@ -1,4 +1,4 @@
-// worker list | show | logs | exec | delete: the real program against the real worker-manager.
+// worker list | show | logs | exec | delete, image list | prune: the real program against the real worker-manager.
 #include <gmock/gmock.h>
 
 #include "packages/orchestrator-cli/cli_fixture.hpp"
@@ -243,12 +243,66 @@ TEST_F(WorkerCommands, the_host_that_has_the_worker_is_found_and_one_that_is_awa
     EXPECT_EQ(orchestrator({"worker", "show", "dev-9"}).exit, 5) << "it may be on the host that is away";
 }
 
+TEST_F(WorkerCommands, images_are_listed_and_pruned) {
+    using std::chrono::hours;
+    start_manager();
+    EXPECT_THAT(orchestrator({"image", "list", "--text"}).output, HasSubstr("no images"));
+    EXPECT_EQ(orchestrator({"image", "prune"}).exit, 0) << "nothing to do";
+    const auto now = system_now();
+    runtime_->built = {{"worker:aa", "claude-1.0.0", 12'340'000, now - hours(24 * 8), true},
+                       {"worker:bb", "", 5'000'000, now - hours(24 * 8), false},
+                       {"worker:cc", "", 5'000'000, now - hours(1), false}};
+    const auto listed = orchestrator({"image", "list"}).data();
+    ASSERT_EQ(listed.as_array().size(), 3u);
+    EXPECT_EQ(text(listed.as_array()[0], "agent"), "claude-1.0.0");
+    EXPECT_EQ(listed.as_array()[1].at("in_use"), false);
+    const auto table = orchestrator({"image", "list", "--text"}).output;
+    EXPECT_THAT(table, HasSubstr("TAG        AGENT         SIZE     LAST USED            IN USE  HOST"));
+    EXPECT_THAT(table,
+                HasSubstr("worker:aa  claude-1.0.0  12.3 MB  " + format_timestamp(now - hours(24 * 8)).substr(0, 19)));
+
+    announce("away", "http+unix://" + (directory_ / "nobody.sock").string());
+    const auto week = orchestrator({"image", "prune", "--text"});
+    EXPECT_EQ(week.exit, 0) << week.errors;
+    EXPECT_THAT(week.output, HasSubstr("removed worker:bb\nhost here: 1 images removed"));
+    EXPECT_THAT(week.output, HasSubstr("host away gives no answer"));
+    runtime_->keep_images = true;
+    const auto kept = orchestrator({"image", "prune", "--unused-for", "0", "--host", "here"});
+    EXPECT_EQ(text(kept.json(), "message"), "0 images removed, 1 could not be");
+    runtime_->keep_images = false;
+    const auto all = orchestrator({"image", "prune", "--unused-for", "0", "--host", "here"});
+    ASSERT_EQ(all.data().as_array().size(), 1u);
+    EXPECT_EQ(all.data().as_array()[0].at("removed"), boost::json::array{"worker:cc"});
+    EXPECT_EQ(runtime_->built.size(), 1u) << "never one in use";
+    EXPECT_EQ(orchestrator({"image", "list", "--host", "away"}).exit, 5);
+    EXPECT_EQ(orchestrator({"image", "prune", "--unused-for", "-1"}).exit, 2);
+
+    auto client = api("admin.token");
+    auto user = run(io_, client.call("POST", "/api/users", R"({"telegram_id":7})"));
+    ASSERT_TRUE(user);
+    auto token = run(io_, client.call("POST", "/api/tokens",
+                                      boost::json::serialize(boost::json::object{
+                                          {"kind", "user"}, {"user_id", boost::json::parse(*user).at("id")}})));
+    ASSERT_TRUE(token);
+    environment_["ORCHESTRATOR_TOKEN"] = text(boost::json::parse(*token), "secret");
+    for (const auto* command : {"list", "prune"}) {
+        const auto refused = orchestrator({"image", command, "--host", "here"});
+        EXPECT_EQ(refused.exit, 3) << command;
+        EXPECT_THAT(refused.output, HasSubstr("only an admin")) << command;
+    }
+    environment_["ALLOWED_COMMANDS"] = "image.list";
+    EXPECT_THAT(orchestrator({"image", "prune"}).output, HasSubstr("image.prune"));
+}
+
 TEST_F(WorkerCommands, help_has_examples) {
     for (const auto* command : {"list", "show", "logs", "exec", "delete"}) {
         const auto help = orchestrator({"worker", command, "--help"});
         EXPECT_EQ(help.exit, 0);
         EXPECT_THAT(help.output, HasSubstr(std::string("orchestrator worker ") + command));
     }
+    for (const auto* command : {"list", "prune"})
+        EXPECT_THAT(orchestrator({"image", command, "--help"}).output,
+                    HasSubstr(std::string("orchestrator image ") + command));
 }
 
 }  // namespace

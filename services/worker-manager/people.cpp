@@ -52,6 +52,8 @@ Result<void> Manager::prepare_front() {
         command.worker_id = std::move(worker_id);
         return on_delete(std::move(command));
     };
+    doorways.host = options_.host;
+    doorways.images = &images_;
     doorways.state_directory = [this](const std::string& worker_id) { return directories(worker_id).state(); };
     auto front =
         Front::make(executor_, options_.people, options_.api_url, std::move(doorways), *runtime_, *evidence_, redact);

@@ -121,6 +121,13 @@ void WorkerExec::check(FieldErrors& errors, const std::string& prefix) const {
                                                   std::to_string(kLongest) + " seconds"});
 }
 
+void ImagePrune::check(FieldErrors& errors, const std::string& prefix) const {
+    constexpr std::int64_t kLongest = std::int64_t{24} * 3650;
+    if (unused_for_hours < 0 || unused_for_hours > kLongest)
+        errors.push_back({prefix + "unused_for_hours", "is " + std::to_string(unused_for_hours) + ": expected 0 to " +
+                                                           std::to_string(kLongest) + " hours"});
+}
+
 void ProjectCreate::check(FieldErrors& errors, const std::string& prefix) const {
     check_client_id(id, errors, prefix);
     check_project_name(name, errors, prefix);

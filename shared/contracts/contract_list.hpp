@@ -58,6 +58,9 @@
     X(WorkerView)                \
     X(WorkerExec)                \
     X(WorkerExecAnswer)          \
+    X(ImageView)                 \
+    X(ImagePrune)                \
+    X(ImagePruneAnswer)          \
     X(Server)                    \
     X(Allocation)                \
     X(Incident)                  \

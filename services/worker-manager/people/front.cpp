@@ -112,6 +112,8 @@ struct Front::Impl {
         route("GET", "/workers/{id}/logs", "worker.logs", logs);
         route("POST", "/workers/{id}/exec", "worker.exec", exec);
         route("DELETE", "/workers/{id}", "worker.delete", remove);
+        route("GET", "/images", "image.list", list_images);
+        route("POST", "/images/prune", "image.prune", prune_images);
     }
 
     // Lives while its handler runs.
@@ -314,6 +316,51 @@ struct Front::Impl {
         http::Response answer;
         answer.status = gone() ? 204 : 202;  // 202: it goes on, also after a restart
         co_return http::Reply{std::move(answer), {}, {}};
+    }
+
+    // Images belong to the host, not to a user: whoever sees all workers.
+    static std::optional<http::Response> unless_for_the_host(const Caller& caller) {
+        if (caller.self.sees_all) return std::nullopt;
+        return http::problem(403, "images belong to the host: only an admin lists or removes them");
+    }
+
+    static Task<http::Reply> list_images(const Context* context) {
+        if (auto refused = unless_for_the_host(context->caller)) co_return http::Reply{std::move(*refused), {}, {}};
+        const auto& doorways = context->self->doorways;
+        auto images = co_await doorways.images->list();
+        if (!images) co_return http::Reply{answer_of(images.error()), {}, {}};
+        std::vector<contracts::ImageView> out;
+        for (const auto& image : *images) {
+            contracts::ImageView view;
+            view.tag = image.tag;
+            view.host = doorways.host;
+            if (!image.agent.empty()) view.agent = image.agent;
+            view.bytes = image.bytes;
+            view.built_at = image.built_at;
+            view.last_used = image.last_used;
+            view.in_use = image.in_use;
+            out.push_back(std::move(view));
+        }
+        co_return http::Reply{json_answer(200, json::write(out)), {}, {}};
+    }
+
+    static Task<http::Reply> prune_images(const Context* context) {
+        if (auto refused = unless_for_the_host(context->caller)) co_return http::Reply{std::move(*refused), {}, {}};
+        contracts::ImagePrune wanted;
+        if (!context->request.body.empty()) {
+            auto given = json::parse<contracts::ImagePrune>(context->request.body);
+            if (!given) co_return http::Reply{http::problem(422, "the body is not valid", given.error()), {}, {}};
+            wanted = *given;
+        }
+        const auto& doorways = context->self->doorways;
+        auto pruned = co_await doorways.images->prune(std::chrono::hours(wanted.unused_for_hours));
+        if (!pruned) co_return http::Reply{answer_of(pruned.error()), {}, {}};
+        contracts::ImagePruneAnswer answer;
+        answer.host = doorways.host;
+        answer.removed = std::move(pruned->removed);
+        answer.kept = std::move(pruned->kept);
+        answer.leftover_bytes = pruned->bytes;
+        co_return http::Reply{json_answer(200, json::write(answer)), {}, {}};
     }
 
     const PeopleOptions options;

@@ -1,5 +1,6 @@
 // The manager's HTTP for people (docs/protocols.md, "The manager's HTTP"): workers listed, shown, read, entered and
-// deleted. Every request needs a token that the API knows; whose workers it reaches is decided here, not by the client.
+// deleted; images listed and pruned. Every request needs a token that the API knows; whose workers it reaches is
+// decided here, not by the client.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -7,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "services/worker-manager/images.hpp"
 #include "services/worker-manager/people/caller.hpp"
 #include "services/worker-manager/people/evidence.hpp"
 #include "services/worker-manager/people/options.hpp"
@@ -21,6 +23,8 @@ struct FrontDoorways {
     std::function<std::vector<contracts::WorkerView>()> workers;      // also those deleted within a day
     std::function<Task<Result<void>>(std::string worker_id)> remove;  // begins the normal deletion
     std::function<std::filesystem::path(const std::string& worker_id)> state_directory;  // of a living one
+    std::string host;                                                                    // this one's name
+    Images* images = nullptr;                                                            // outlives the front
 };
 
 // Use on one thread. Runtime and evidence outlive it.

@@ -410,5 +410,87 @@ TEST_F(FrontTest, DeletingTwiceIsDeletingOnce) {
     EXPECT_EQ(redis({"HGET", "worker:status:dev-1", "status"}).text, "STOPPED");
 }
 
+TEST_F(FrontTest, ImagesAreForThoseWhoSeeEverything) {
+    const auto owner = make_user(100);
+    const auto owner_token = make_token({{"kind", "user"}, {"user_id", owner}});
+    const auto worker_token =
+        make_token({{"kind", "worker"}, {"worker_id", "dev-1"}, {"user_id", 1}, {"actions", {"*"}}});
+    const auto reader_token = make_token({{"kind", "user"}, {"user_id", 1}, {"actions", {"image.list"}}});
+    runtime_->built = {{"worker:aa", "", 10, system_now(), false}};
+    start();
+    for (const auto& [method, target] :
+         std::vector<std::pair<std::string, std::string>>{{"GET", "/images"}, {"POST", "/images/prune"}}) {
+        EXPECT_EQ(ask(method, target, "").status, 401u) << target;
+        EXPECT_EQ(ask(method, target, "nonsense").status, 401u) << target;
+        EXPECT_EQ(ask(method, target, worker_token).status, 403u) << target;
+        const auto denied = ask(method, target, owner_token);
+        EXPECT_EQ(denied.status, 403u) << target;
+        EXPECT_THAT(denied.body, HasSubstr("only an admin")) << target;
+        EXPECT_EQ(ask(method, target, service_token_, {}, {{"X-Telegram-ID", "100"}}).status, 403u) << target;
+        EXPECT_EQ(admin(method == "GET" ? "POST" : "GET", target).status, 405u) << target;
+    }
+    EXPECT_EQ(ask("GET", "/images", reader_token).status, 200u) << "user 1 is an admin";
+    const auto denied = ask("POST", "/images/prune", reader_token, R"({"unused_for_hours":0})");
+    EXPECT_EQ(denied.status, 403u);
+    EXPECT_THAT(denied.body, HasSubstr("image.prune"));
+    EXPECT_EQ(ask("GET", "/images", service_token_).status, 200u);
+    EXPECT_EQ(runtime_->built.size(), 1u);
+}
+
+TEST_F(FrontTest, ImagesAreListedAndTheUnusedRemoved) {
+    using std::chrono::hours;
+    start();
+    EXPECT_EQ(admin("GET", "/images").body, "[]") << "a runtime without images";
+    const auto none = boost::json::parse(admin("POST", "/images/prune", R"({"unused_for_hours":0})").body);
+    EXPECT_EQ(none.at("removed"), boost::json::array());
+
+    const auto now = system_now();
+    runtime_->built = {{"worker:new", "", 10, now - hours(2), false},
+                       {"worker:old", "claude-1.0.0", 20, now - hours(24 * 8), false},
+                       {"worker:used", "", 30, now - hours(24 * 9), true}};
+    const auto listed = boost::json::parse(admin("GET", "/images").body).as_array();
+    ASSERT_EQ(listed.size(), 3u);
+    EXPECT_EQ(listed[1].at("tag"), "worker:old");
+    EXPECT_EQ(listed[1].at("agent"), "claude-1.0.0");
+    EXPECT_EQ(listed[1].at("host"), "host-1");
+    EXPECT_EQ(listed[1].at("bytes"), 20);
+    EXPECT_EQ(listed[1].at("last_used").as_string(), format_timestamp(now - hours(24 * 8)));
+    EXPECT_EQ(listed[2].at("in_use"), true);
+
+    runtime_->keep_images = true;
+    const auto kept = boost::json::parse(admin("POST", "/images/prune").body);
+    EXPECT_EQ(kept.at("removed"), boost::json::array());
+    EXPECT_EQ(kept.at("kept"), (boost::json::array{"worker:old: somebody else's container uses it"}));
+    runtime_->keep_images = false;
+    const auto removed = [&](const std::string& body) {
+        return boost::json::parse(admin("POST", "/images/prune", body).body).at("removed");
+    };
+    EXPECT_EQ(removed(""), (boost::json::array{"worker:old"})) << "a week";
+    EXPECT_EQ(removed(R"({"unused_for_hours":3})"), boost::json::array());
+    EXPECT_EQ(removed(R"({"unused_for_hours":0})"), (boost::json::array{"worker:new"}));
+    EXPECT_EQ(runtime_->built.size(), 1u);
+
+    for (const auto* body : {R"({"unused_for_hours":-1})", R"({"unused_for_hours":99999})"})
+        EXPECT_THAT(admin("POST", "/images/prune", body).body, HasSubstr(R"("path":"unused_for_hours")")) << body;
+    EXPECT_EQ(admin("POST", "/images/prune", "not json").status, 422u);
+}
+
+TEST_F(FrontTest, NoImageIsRemovedWhileOneIsPrepared) {
+    start();
+    runtime_->built = {{"worker:aa", "", 10, system_now(), false}};
+    runtime_->hold_images = true;
+    redis({"XADD", "worker:commands", "*", "data",
+           R"({"command":"create","request_id":"r","config":{"name":"dev-1","worker_type":"developer",)"
+           R"("agent_type":"custom","instructions":"","allowed_commands":[],"capabilities":["git"],)"
+           R"("command":["true"]},"context":{"user_id":"1"}})"});
+    ASSERT_TRUE(eventually([&] { return runtime_->images == 1; }));
+    const auto busy = admin("POST", "/images/prune", R"({"unused_for_hours":0})");
+    EXPECT_EQ(busy.status, 503u);
+    EXPECT_THAT(busy.body, HasSubstr("an image is being prepared"));
+    EXPECT_EQ(runtime_->built.size(), 1u);
+    runtime_->hold_images = false;
+    ASSERT_TRUE(answer("worker:responses:developer", "r"));
+}
+
 }  // namespace
 }  // namespace codegen::worker_manager

@@ -33,6 +33,12 @@ class ProcessRuntime final : public WorkerRuntime {
         if (image_error) co_return std::unexpected(*image_error);
         co_return "worker:test";
     }
+    Task<Result<std::vector<BuiltImage>>> built_images() override { co_return built; }
+    Task<Result<void>> remove_image(std::string tag) override {
+        if (keep_images) co_return fail(ErrorCategory::permanent, "conflict", "somebody else's container uses it");
+        std::erase_if(built, [&](const BuiltImage& image) { return image.tag == tag; });
+        co_return Result<void>{};
+    }
     AgentIdentity agent_identity(const std::string&) override { return {10001, 10001}; }
     Task<Result<std::string>> start(BodySpec spec) override {
         if (start_error) co_return std::unexpected(*start_error);
@@ -123,6 +129,8 @@ class ProcessRuntime final : public WorkerRuntime {
     bool unreachable = false;
     bool mark_out_of_memory = false;
     bool silent = false;  // ends leave no trace, as of a container that somebody removed
+    bool keep_images = false;
+    std::vector<BuiltImage> built;
     std::optional<Error> image_error;
     std::optional<Error> start_error;
     std::vector<Body> strangers;

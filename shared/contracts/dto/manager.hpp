@@ -74,4 +74,33 @@ struct WorkerExecAnswer {
 };
 BOOST_DESCRIBE_STRUCT(WorkerExecAnswer, (), (exit_code, output, truncated))
 
+// GET /images
+struct ImageView {
+    std::string tag;
+    std::string host;
+    std::optional<std::string> agent;  // its folder: "claude-2.1.197"
+    std::int64_t bytes = 0;            // layers that it shares with others are counted in each
+    Timestamp built_at{};
+    Timestamp last_used{};
+    bool in_use = false;  // a container of it exists, or a worker of it is being made
+};
+BOOST_DESCRIBE_STRUCT(ImageView, (), (tag, host, agent, bytes, built_at, last_used, in_use))
+
+// POST /images/prune
+struct ImagePrune {
+    std::int64_t unused_for_hours = std::int64_t{24} * 7;  // 0: everything that is not in use now
+
+    static constexpr std::array<std::string_view, 1> defaulted{"unused_for_hours"};
+    void check(FieldErrors& errors, const std::string& prefix) const;
+};
+BOOST_DESCRIBE_STRUCT(ImagePrune, (), (unused_for_hours))
+
+struct ImagePruneAnswer {
+    std::string host;
+    std::vector<std::string> removed;
+    std::vector<std::string> kept;    // why something that was to go is still there
+    std::int64_t leftover_bytes = 0;  // given back for what builds left behind
+};
+BOOST_DESCRIBE_STRUCT(ImagePruneAnswer, (), (host, removed, kept, leftover_bytes))
+
 }  // namespace codegen::contracts
