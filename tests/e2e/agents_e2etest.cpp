@@ -18,10 +18,15 @@ const std::string kSuccess = R"(All done. <result>{"status":"success","summary":
 // A worker that the test made itself and speaks to through its streams.
 class DirectWorker {
   public:
-    DirectWorker(ControlPlane& plane, const std::string& agent, json::object env_vars = {})
+    // With `session` it goes on with that conversation.
+    DirectWorker(ControlPlane& plane, const std::string& agent, json::object env_vars = {},
+                 const std::string& session = {})
         : plane_(plane), name_("w-" + random_token(4)) {
+        const auto request = new_uuid();
+        json::object context{{"user_id", "1"}};
+        if (!session.empty()) context["session_id"] = session;
         const json::object create{{"command", "create"},
-                                  {"request_id", new_uuid()},
+                                  {"request_id", request},
                                   {"timestamp", now()},
                                   {"callback_stream", "test:answers"},
                                   {"config",
@@ -32,11 +37,11 @@ class DirectWorker {
                                     {"allowed_commands", json::array{"result"}},
                                     {"capabilities", json::array{"git"}},
                                     {"env_vars", std::move(env_vars)}}},
-                                  {"context", {{"user_id", "1"}}}};
+                                  {"context", std::move(context)}};
         add("worker:commands", create);
-        EXPECT_TRUE(eventually("the worker is created", [&] { return !plane_.stream("test:answers").empty(); }, 300s));
-        const auto answer = *plane_.stream("test:answers").at(0).field("data");
-        EXPECT_TRUE(json::parse(answer).at("success").as_bool()) << answer;
+        const auto answer = message("test:answers", request, 300s);
+        EXPECT_TRUE(answer.contains("success") && answer.at("success").as_bool())
+            << json::serialize(answer) << plane_.log();
     }
 
     std::string send(const std::string& prompt, int timeout = 120) {
@@ -50,16 +55,7 @@ class DirectWorker {
         return request;
     }
     json::object result(const std::string& request, std::chrono::seconds limit = 120s) {
-        json::object found;
-        eventually(
-            "a result of " + request,
-            [&] {
-                for (const auto& entry : plane_.stream("worker:" + name_ + ":output"))
-                    if (entry.field("data")->contains(request)) found = json::parse(*entry.field("data")).as_object();
-                return !found.empty();
-            },
-            limit);
-        return found;
+        return message("worker:" + name_ + ":output", request, limit);
     }
     std::size_t events() { return plane_.stream("worker:" + name_ + ":events").size(); }
     void remove() {
@@ -70,6 +66,20 @@ class DirectWorker {
 
   private:
     static std::string now() { return format_timestamp(system_now()); }
+    json::object message(const std::string& stream, const std::string& request, std::chrono::seconds limit) {
+        json::object found;
+        eventually(
+            "an answer to " + request + " in " + stream,
+            [&] {
+                for (const auto& entry : plane_.stream(stream)) {
+                    auto answer = json::parse(*entry.field("data")).as_object();
+                    if (answer.at("request_id") == json::string(request)) found = std::move(answer);
+                }
+                return !found.empty();
+            },
+            limit);
+        return found;
+    }
     void add(const std::string& stream, const json::object& message) {
         plane_.redis({"XADD", stream, "*", "data", json::serialize(message)});
     }
@@ -183,6 +193,34 @@ TEST_P(Agents, KeepsItsConversationAndLeavesNothingAlive) {
     const auto cancelled = worker.result(fourth);
     EXPECT_EQ(text(cancelled, "reason"), "cancelled") << json::serialize(cancelled);
     EXPECT_TRUE(eventually("the worker is removed", [&] { return worker.removed(); }));
+}
+
+// The conversation is in files of the agent, under a name that it may have chosen itself: they move with it.
+TEST_P(Agents, GoesOnInANewWorker) {
+    ControlPlane plane(options(provider_.key()));
+    agent_.give_program(plane);
+    const auto word = random_token(8);
+    std::string session;
+    {
+        DirectWorker worker(plane, agent_.name());
+        provider_.push(ModelTurn::say(kSuccess));
+        const auto first = worker.result(worker.send("remember the word " + word));
+        ASSERT_EQ(text(first, "status"), "success") << json::serialize(first);
+        session = text(first, "session_id");
+        ASSERT_FALSE(session.empty()) << json::serialize(first);
+        worker.remove();
+        ASSERT_TRUE(eventually("the first worker is removed", [&] { return worker.removed(); }));
+    }
+    DirectWorker worker(plane, agent_.name(), {}, session);
+    provider_.push(ModelTurn::say(kSuccess));
+    const auto second = worker.result(worker.send("which word was it?"));
+    ASSERT_EQ(text(second, "status"), "success") << json::serialize(second);
+    EXPECT_EQ(text(second, "session_id"), session);
+    EXPECT_FALSE(second.contains("session_lost")) << json::serialize(second);
+    const auto requests = provider_.main_requests();
+    ASSERT_FALSE(requests.empty());
+    EXPECT_TRUE(requests.back().body.contains("which word was it?"));
+    EXPECT_TRUE(requests.back().body.contains(word)) << "the earlier conversation is sent again";
 }
 
 TEST_P(Agents, TellsProviderErrorsApart) {
