@@ -7,6 +7,7 @@
 #include "shared/base/ids.hpp"
 #include "shared/base/timestamp.hpp"
 #include "tests/harness/control_plane.hpp"
+#include "tests/harness/product_owner.hpp"
 #include "tests/harness/runtimes.hpp"
 
 namespace codegen::testing {
@@ -25,63 +26,7 @@ tr '\n' ';' < "$HOME/talk"; echo)";
 class ProductOwner : public OnEachRuntime {
   protected:
     static json::object create(ControlPlane& plane, const std::string& worker, json::object context = {}) {
-        context["user_id"] = "1";
-        const auto request = new_uuid();
-        const json::object message{{"command", "create"},
-                                   {"request_id", request},
-                                   {"config",
-                                    {{"name", worker},
-                                     {"worker_type", "po"},
-                                     {"agent_type", "custom"},
-                                     {"instructions", "Be brief."},
-                                     {"allowed_commands", json::array{"respond", "project.*"}},
-                                     {"capabilities", json::array{}},
-                                     {"command", json::array{"bash", "-c", kTalk}}}},
-                                   {"context", context}};
-        plane.redis({"XADD", "worker:commands", "*", "data", json::serialize(message)});
-        json::object found;
-        eventually(
-            "an answer to the create command",
-            [&] {
-                for (const auto& answer : messages(plane, "worker:responses:po"))
-                    if (answer.at("request_id").as_string() == request) found = answer;
-                return !found.empty();
-            },
-            90s);
-        return found;
-    }
-    static std::vector<json::object> messages(ControlPlane& plane, const std::string& stream) {
-        std::vector<json::object> out;
-        for (const auto& entry : plane.stream(stream)) out.push_back(json::parse(*entry.field("data")).as_object());
-        return out;
-    }
-    static std::string say(ControlPlane& plane, const std::string& worker, const std::string& prompt,
-                           bool directed = false) {
-        const auto request = new_uuid();
-        const json::object input{{"request_id", request}, {"user_id", 1}, {"prompt", prompt}};
-        plane.redis(
-            {"XADD", (directed ? "worker:" : "worker:po:") + worker + ":input", "*", "data", json::serialize(input)});
-        return request;
-    }
-    static std::vector<json::object> outputs(ControlPlane& plane, const std::string& worker, const std::string& request,
-                                             bool final) {
-        std::vector<json::object> out;
-        for (const auto& output : messages(plane, "worker:po:" + worker + ":output"))
-            if (output.at("request_id").as_string() == request && output.at("is_final").as_bool() == final)
-                out.push_back(output);
-        return out;
-    }
-    static json::object answer(ControlPlane& plane, const std::string& worker, const std::string& request) {
-        std::vector<json::object> found;
-        eventually(
-            "an answer of the worker",
-            [&] {
-                found = outputs(plane, worker, request, true);
-                return !found.empty();
-            },
-            60s);
-        if (found.size() != 1) ADD_FAILURE() << found.size() << " answers\n" << plane.log();
-        return found.empty() ? json::object{{"text", ""}} : found.front();
+        return create_product_owner(plane, worker, kTalk, std::move(context));
     }
     static std::string text_of(const json::object& output) { return std::string(output.at("text").as_string()); }
     static std::string ask(ControlPlane& plane, const std::string& worker, const std::string& prompt) {
