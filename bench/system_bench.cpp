@@ -29,13 +29,26 @@ std::map<std::string, std::unique_ptr<ControlPlane>>& planes() {
     return all;
 }
 
-// `kind`: a runtime, or "warm": Docker with prepared workers.
+constexpr int kCrowd = 50;
+
+// `kind`: a runtime; "warm": Docker with prepared workers; "sleepy RUNTIME": idle workers are paused at once; "crowd":
+// a sandbox with room for many.
+ControlPlane::Options options_of(const std::string& kind) {
+    constexpr std::string_view kSleepy = "sleepy ";
+    if (kind == "warm") return {.runtime = "docker", .environment = {{"WARM_POOL", "1"}}};
+    if (kind.starts_with(kSleepy))
+        return {.runtime = kind.substr(kSleepy.size()), .environment = {{"WORKER_IDLE_PAUSE", "1"}}};
+    if (kind == "crowd")
+        return {.runtime = "sandbox",
+                .environment = {{"MAX_CONCURRENT_WORKERS", std::to_string(kCrowd + 1)},
+                                {"WORKER_MEMORY_LIMIT", "64m"},
+                                {"WORKER_MEMORY_CHECK", "off"}}};
+    return {.runtime = kind};
+}
+
 ControlPlane& plane(const std::string& kind) {
     auto& slot = planes()[kind];
-    if (!slot && kind == "warm")
-        slot = std::make_unique<ControlPlane>(
-            ControlPlane::Options{.runtime = "docker", .environment = {{"WARM_POOL", "1"}}});
-    if (!slot) slot = std::make_unique<ControlPlane>(ControlPlane::Options{.runtime = kind});
+    if (!slot) slot = std::make_unique<ControlPlane>(options_of(kind));
     return *slot;
 }
 
@@ -73,13 +86,15 @@ double resident_megabytes(int pid) {
 // A live custom worker whose agent is `command`; created through the queue as the workflow would.
 class Worker {
   public:
-    Worker(ControlPlane& control, json::array command, const std::string& prompt = {}) : control_(control) {
+    Worker(ControlPlane& control, json::array command, const std::string& prompt = {},
+           const std::string& type = "developer")
+        : control_(control) {
         const json::object create{{"command", "create"},
                                   {"request_id", new_uuid()},
                                   {"callback_stream", answers_},
                                   {"config",
                                    {{"name", name_},
-                                    {"worker_type", "developer"},
+                                    {"worker_type", type},
                                     {"agent_type", "custom"},
                                     {"instructions", ""},
                                     {"allowed_commands", json::array{"result"}},
@@ -115,6 +130,11 @@ class Worker {
         const json::object message{
             {"request_id", new_uuid()}, {"task_id", new_uuid()}, {"project_id", new_uuid()}, {"prompt", prompt}};
         control_.redis({"XADD", "worker:" + name_ + ":input", "*", "data", json::serialize(message)});
+    }
+    // As a person's message to a Product Owner.
+    void say(const std::string& prompt) {
+        const json::object message{{"request_id", new_uuid()}, {"user_id", 1}, {"prompt", prompt}};
+        control_.redis({"XADD", "worker:po:" + name_ + ":input", "*", "data", json::serialize(message)});
     }
     const std::string& name() const { return name_; }
     double start_seconds = 0;
@@ -220,6 +240,45 @@ void input_to_agent(benchmark::State& state, const std::string& runtime) {
 BENCHMARK_CAPTURE(input_to_agent, sandbox, "sandbox")->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(30);
 BENCHMARK_CAPTURE(input_to_agent, docker, "docker")->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(30);
 
+// From XADD to the agent's own first look at the clock, of a worker that was paused.
+void paused_to_agent(benchmark::State& state, const std::string& runtime) {
+    auto& control = plane("sleepy " + runtime);
+    Worker worker(control, {"/usr/bin/date", "+%s%N"}, {}, "po");
+    const auto output = "worker:po:" + worker.name() + ":output";
+    std::size_t answers = 0;
+    std::vector<double> all;
+    for (auto _ : state) {
+        const bool paused = eventually(
+            "it is paused",
+            [&] { return control.redis({"HGET", "worker:status:" + worker.name(), "status"}).text == "PAUSED"; }, 60s);
+        const auto start = nanoseconds_now();
+        worker.say("now");
+        const bool answered = eventually("an answer", [&] { return control.stream(output).size() > answers; });
+        if (!paused || !answered) {
+            state.SkipWithError("it was not paused, or did not wake");
+            break;
+        }
+        const auto answer = json::parse(*control.stream(output).at(answers++).field("data"));
+        const auto& text = answer.at("text").as_string();
+        std::int64_t looked = 0;
+        std::from_chars(text.data(), text.data() + text.size(), looked);
+        all.push_back(static_cast<double>(looked - start) / 1e9);
+        state.SetIterationTime(all.back());
+    }
+    report_percentiles(state, std::move(all));
+}
+// Once: it takes longer to fall asleep than to wake.
+BENCHMARK_CAPTURE(paused_to_agent, sandbox, "sandbox")
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(50)
+    ->Repetitions(1);
+BENCHMARK_CAPTURE(paused_to_agent, docker, "docker")
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(50)
+    ->Repetitions(1);
+
 // The input stands in its stream before the worker does.
 void create_to_agent(benchmark::State& state, const std::string& runtime) {
     auto& control = plane(runtime);
@@ -297,6 +356,25 @@ void idle_memory(benchmark::State& state) {
     state.counters["orchestratord_rss_mb"] = resident_megabytes(control.pid());
 }
 BENCHMARK(idle_memory)->UseManualTime()->Iterations(1);
+
+void memory_with_idle_workers(benchmark::State& state) {
+    auto& control = plane("crowd");
+    {
+        const Worker first(control, {"/bin/true"});  // what is made once is there
+    }
+    const auto none = resident_megabytes(control.pid());
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (auto _ : state) {
+        const auto start = SteadyClock::now();
+        while (workers.size() < kCrowd) workers.push_back(std::make_unique<Worker>(control, json::array{"/bin/true"}));
+        state.SetIterationTime(seconds_since(start));
+    }
+    const auto many = resident_megabytes(control.pid());
+    state.counters["orchestratord_rss_mb"] = many;
+    state.counters["without_workers_mb"] = none;
+    state.counters["kb_a_worker"] = (many - none) * 1024 / kCrowd;
+}
+BENCHMARK(memory_with_idle_workers)->UseManualTime()->Iterations(1)->Repetitions(1);
 
 }  // namespace
 }  // namespace codegen::bench

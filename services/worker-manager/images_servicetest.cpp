@@ -12,7 +12,6 @@ namespace codegen::worker_manager {
 namespace {
 
 using std::chrono::hours;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 namespace fs = std::filesystem;
@@ -51,7 +50,7 @@ class ImagesTest : public ManagerFixture {
     void TearDown() override {
         if (service_) {
             for (const auto& name : made_) remove(name);
-            run(service_->images().prune(hours(0)));
+            prune(hours(0));
             stop();
         }
         runtime_.reset();

@@ -111,15 +111,20 @@ TEST_P(ProductOwner, ASleepingOneIsWokenByWhatIsSaidToIt) {
     let_go(plane, po_);
     EXPECT_EQ(text_of(answer(plane, po_, long_one)), "wait;");
 
+    auto fastest = std::chrono::steady_clock::duration::max();
     for (int round = 0; round < 3; ++round) {
         wait_for_status(plane, po_, "PAUSED");
         const auto began = std::chrono::steady_clock::now();
         const auto request = say(plane, po_, "more", round == 1);
         answer(plane, po_, request);
         const auto took = std::chrono::steady_clock::now() - began;
+        fastest = std::min(fastest, took);
         RecordProperty("wake_to_answer_ms_" + std::to_string(round),
                        std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
     }
+    // Waking costs no start of a body. The figure is bench/system_bench.cpp's (paused_to_agent); machines are busy
+    // here.
+    EXPECT_LT(std::chrono::duration_cast<std::chrono::milliseconds>(fastest).count(), 2000);
     EXPECT_EQ(runs(plane, po_, "more"), 3u);
 }
 
