@@ -7,6 +7,7 @@
 #include "shared/base/ids.hpp"
 #include "shared/base/timestamp.hpp"
 #include "tests/harness/agents.hpp"
+#include "tests/harness/control_plane.hpp"
 
 namespace codegen::testing {
 namespace {
@@ -103,7 +104,7 @@ class Agents : public ::testing::TestWithParam<std::tuple<const char*, const cha
 
 TEST_P(Agents, MakesACommitWithItsToolsAndIsSeenLive) {
     ControlPlane plane(options(provider_.key()));
-    agent_.give_program(plane);
+    agent_.give_program(plane.state());
     const auto nonce = random_token(8);
     provider_.push(agent_.write_file("hello.txt", nonce));
     // A verdict in what a tool prints is not the agent's own.
@@ -143,7 +144,7 @@ TEST_P(Agents, MakesACommitWithItsToolsAndIsSeenLive) {
 
 TEST_P(Agents, KeepsItsConversationAndLeavesNothingAlive) {
     ControlPlane plane(options(provider_.key()));
-    agent_.give_program(plane);
+    agent_.give_program(plane.state());
     DirectWorker worker(plane, agent_.name());
 
     // A prompt of a megabyte, and then another one in the same conversation.
@@ -198,7 +199,7 @@ TEST_P(Agents, KeepsItsConversationAndLeavesNothingAlive) {
 // The conversation is in files of the agent, under a name that it may have chosen itself: they move with it.
 TEST_P(Agents, GoesOnInANewWorker) {
     ControlPlane plane(options(provider_.key()));
-    agent_.give_program(plane);
+    agent_.give_program(plane.state());
     const auto word = random_token(8);
     std::string session;
     {
@@ -225,7 +226,7 @@ TEST_P(Agents, GoesOnInANewWorker) {
 
 TEST_P(Agents, TellsProviderErrorsApart) {
     ControlPlane plane(options(provider_.key()));
-    agent_.give_program(plane);
+    agent_.give_program(plane.state());
     DirectWorker worker(plane, agent_.name(), {{"CLAUDE_CODE_MAX_RETRIES", "1"}});
     // Droid tries 429 for a minute and a half and 529 for longer than anybody waits (docs/agents.md).
     std::vector<unsigned> statuses{401};

@@ -8,6 +8,7 @@
 #include "shared/base/ids.hpp"
 #include "shared/process/process.hpp"
 #include "shared/testing/run.hpp"
+#include "tests/harness/agents.hpp"
 #include "tests/harness/control_plane.hpp"
 
 namespace codegen::testing {
@@ -183,6 +184,33 @@ TEST_F(MakeRun, UpKeepsItRunningUntilDown) {
     EXPECT_EQ(gone.code, 5) << gone.output;
     EXPECT_TRUE((gone.output + gone.errors).contains("make up")) << gone.output << gone.errors;
 }
+
+// The key stands in the environment, as a person has it; the model behind it is the fake provider.
+class MakeRunWithAKey : public MakeRun, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(MakeRunWithAKey, ARealAgentMakesTheCommit) {
+    const RealAgent agent(GetParam());
+    FakeModelProvider provider;
+    agent.give_program(state_ / "state");
+    const auto content = random_token(8);
+    provider.push(agent.write_file("hello.txt", content));
+    provider.push(agent.run("git add -A && git commit -qm 'Add hello'"));
+    provider.push(ModelTurn::say(R"(All done. <result>{"status":"success","summary":"made it"}</result>)"));
+    std::vector<std::string> arguments{"RUNTIME=sandbox", "PROMPT=Write " + content};
+    // Claude is what a key of Anthropic alone chooses.
+    if (agent.name() != "claude") arguments.push_back("AGENT=" + agent.name());
+    const auto outcome = make(std::move(arguments), {}, agent.environment(provider, provider.key()));
+    ASSERT_TRUE(outcome.ok()) << outcome.describe() << "\n" << outcome.output;
+    EXPECT_TRUE(outcome.output.contains("==> the agent is: " + agent.name())) << outcome.output;
+    const auto report = parse(outcome.output);
+    EXPECT_EQ(report.status, "completed") << outcome.output;
+    const auto written = git(report, {"show", report.commit + ":hello.txt"});
+    EXPECT_EQ(written.substr(0, written.find('\n')), content);  // droid ends a file with a new line
+    EXPECT_FALSE((outcome.output + outcome.errors).contains(provider.key()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, MakeRunWithAKey, ::testing::Values("claude", "factory", "codex"),
+                         [](const auto& of) { return std::string(of.param); });
 
 TEST_F(MakeRun, WrongChoicesAreRefused) {
     EXPECT_FALSE(make({"RUNTIME=vm"}).ok());

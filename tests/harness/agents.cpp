@@ -8,6 +8,9 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "shared/process/process.hpp"
+#include "shared/testing/run.hpp"
+
 namespace codegen::testing {
 namespace fs = std::filesystem;
 namespace json = boost::json;
@@ -57,16 +60,21 @@ ModelTurn RealAgent::write_file(const std::string& name, const std::string& cont
     return turn;
 }
 
-void RealAgent::give_program(ControlPlane& plane) const {
+void RealAgent::give_program(const fs::path& state) const {
     const fs::path script = fs::path(CODEGEN_SOURCE_DIR) / "images" / "agents" / name_ / "install.sh";
     const auto version = pinned_version(script);
     const auto folder = name_ + "-" + version;
     const fs::path shared = fs::path(CODEGEN_BIN_DIR).parent_path() / "test-agents";
-    const auto installed =
-        plane.run({"/bin/sh", script.string(), version, (shared / folder).string()}, std::chrono::minutes(10));
-    if (installed.exit_code != 0) throw std::runtime_error(installed.output + installed.errors);
-    fs::create_directory(plane.state() / "agents");
-    fs::create_directory_symlink(shared / folder, plane.state() / "agents" / folder);
+    process::Spec spec;
+    spec.argv = {"/bin/sh", script.string(), version, (shared / folder).string()};
+    spec.environment = process::minimal_environment();
+    asio::io_context io;
+    const auto installed = testing::run(io, process::run(std::move(spec), {.timeout = std::chrono::minutes(10)}),
+                                        std::chrono::seconds(610));
+    if (!installed) throw std::runtime_error(installed.error().message);
+    if (!installed->ok()) throw std::runtime_error(script.string() + ": " + installed->describe() + installed->output);
+    fs::create_directories(state / "agents");
+    fs::create_directory_symlink(shared / folder, state / "agents" / folder);
 }
 
 }  // namespace codegen::testing

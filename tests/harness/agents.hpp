@@ -1,10 +1,10 @@
 // What the end-to-end tests know about each agent's program: its key, and how a model makes it do something.
 #pragma once
+#include <filesystem>
 #include <map>
 #include <string>
 
 #include "shared/testing/fake_model_provider.hpp"
-#include "tests/harness/control_plane.hpp"
 
 namespace codegen::testing {
 
@@ -21,9 +21,9 @@ class RealAgent {
     std::string prompt_file() const { return name_ == "factory" ? "/home/agent/.factory/task.md" : ""; }
     ModelTurn write_file(const std::string& name, const std::string& content) const;
 
-    // Installs the pinned program once for all tests of this build (from npm, checked by its hash) and shows it to this
-    // control plane.
-    void give_program(ControlPlane& plane) const;
+    // Installs the pinned program once for all tests of this build (from npm, checked by its hash) and shows it to the
+    // control plane of this state directory, which may be one that is yet to start.
+    void give_program(const std::filesystem::path& state) const;
 
   private:
     const std::string name_;
