@@ -184,6 +184,7 @@ TEST(Patience, EndsAfterALongRowOfFailuresOnly) {
     EXPECT_TRUE(patience.failed(start + 11s));
     EXPECT_TRUE(patience.lost(start + 20s));
     EXPECT_FALSE(patience.lost(start + 22s));
+    EXPECT_FALSE(patience.failed(start + 22s)) << "tried again, a new row begins";
 
     ProviderPatience two(10s);  // two are no row
     EXPECT_FALSE(two.failed(start));
@@ -195,8 +196,17 @@ TEST(Patience, EndsAfterALongRowOfFailuresOnly) {
     mixed.succeeded();
     EXPECT_FALSE(mixed.failed(start + 12s));
 
+    ProviderPatience waiting(10s);  // an agent that waits longer and longer before it tries again
+    EXPECT_FALSE(waiting.failed(start));
+    EXPECT_FALSE(waiting.failed(start + 11s));
+    EXPECT_TRUE(waiting.failed(start + 131s));
+
     ProviderPatience rare(10s);
-    for (int i = 0; i < 10; ++i) EXPECT_FALSE(rare.failed(start + i * 11s));
+    for (int i = 0; i < 10; ++i) EXPECT_FALSE(rare.failed(start + i * 121s));
+    ProviderPatience patient(300s);
+    EXPECT_FALSE(patient.failed(start));
+    EXPECT_FALSE(patient.failed(start + 290s));
+    EXPECT_TRUE(patient.failed(start + 580s));
 
     ProviderPatience endless(0s);
     for (int i = 0; i < 10; ++i) EXPECT_FALSE(endless.failed(start + i * 100s));

@@ -1,5 +1,6 @@
 // When a provider that only fails is given up: some agents would ask it for ever. Pure.
 #pragma once
+#include <algorithm>
 #include <chrono>
 
 namespace codegen::worker_manager {
@@ -13,15 +14,17 @@ class ProviderPatience {
 
     void succeeded() { failures_ = 0; }
     // True: this failure, at least the third in a row, came `limit` or later after the row's first. Failures further
-    // apart than `limit` are no row: an agent may have worked for long in between.
+    // apart than `limit` (or two minutes: agents wait that long before they try again) are no row: an agent may have
+    // worked for long in between.
     bool failed(Time now) {
         if (limit_.count() == 0) return false;
-        if (failures_ == 0 || now - last_ > limit_) {
+        if (failures_ == 0 || now - last_ > std::max(limit_, kLongestWait)) {
             failures_ = 0;
             first_ = now;
         }
         last_ = now;
         if (++failures_ < kRow || now - first_ < limit_) return false;
+        failures_ = 0;  // whoever tries again begins a new row
         lost_until_ = now + limit_;
         return true;
     }
@@ -34,6 +37,7 @@ class ProviderPatience {
 
   private:
     static constexpr int kRow = 3;
+    static constexpr std::chrono::milliseconds kLongestWait{120000};
     const std::chrono::milliseconds limit_;
     int failures_ = 0;
     Time first_{};
