@@ -47,6 +47,7 @@ Task<Result<void>> Manager::run() {
     scope_.spawn("announcement", announce_to_people());
     scope_.spawn("adoption", reconcile());
     scope_.spawn("sweep", sweep());
+    scope_.spawn("hosts", stay_known());
     scope_.spawn("idle", idle_clock());
     scope_.spawn("inputs of sleepers", watch_sleepers());
     co_return co_await consume();

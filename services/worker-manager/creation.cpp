@@ -103,6 +103,7 @@ Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command, bo
         return save_and_say({}, answers(command.config.worker_type, command.callback_stream, json::write(response)));
     };
     const auto existing = find(command.config.name);
+    std::optional<Turn::Held> held;  // of the one it replaces, until it has
     if (existing && existing->deleted() && existing->row.request_id == command.request_id)
         co_return co_await refuse(fmt::format("worker {} was deleted", command.config.name));
     if (existing && !existing->deleted()) {
@@ -128,10 +129,16 @@ Task<Result<void>> Manager::on_create(contracts::CreateWorkerCommand command, bo
         if (existing->row.request_id == command.request_id)
             co_return co_await refuse(fmt::format("worker {} has ended: {}", command.config.name, existing->row.error));
         // An ended worker makes room for another one of its name.
-        auto held = co_await existing->turn.take();
+        auto turn = co_await existing->turn.take();
+        held.emplace(std::move(turn));
+        // While it waited, somebody else may have replaced or deleted it: then it is looked at anew.
+        const auto ours = [&] { return find(command.config.name) == existing && !existing->deleting(); };
+        const auto name = command.config.name;
+        if (!ours()) co_return fail(ErrorCategory::transient, "busy", fmt::format("worker {} is being changed", name));
         existing->resumed = command.workspace && command.workspace->resume.value_or(false);
         auto gone = co_await dismantle(existing);
         if (!gone) co_return std::unexpected(gone.error());
+        if (!ours()) co_return fail(ErrorCategory::transient, "busy", fmt::format("worker {} is being changed", name));
     }
     if (const auto other = serving(command); other && other != existing) {
         // One for each person, whatever its name.
@@ -189,6 +196,13 @@ Task<void> Manager::create(WorkerPtr worker) {
     if (!made && stopping_) co_return;  // the next manager makes it
     if (worker->slot) warm_.discard(*std::exchange(worker->slot, {}));
     if (!made) {
+        // What was said to it is answered before its streams go.
+        if (serves_person(*worker)) {
+            worker->row.error = made.error().message;
+            auto spoken = co_await answer_person(worker);
+            auto said = co_await save_and_say({}, std::move(spoken));
+            if (!said) log::error("answers of a worker that was not made", {{"error", said.error().message}});
+        }
         // Until it is done: what an engine that went away has made after all would be nobody's.
         for (;;) {
             auto undone = co_await dismantle(worker);
@@ -254,7 +268,7 @@ Task<Result<void>> Manager::make_body(WorkerPtr worker) {
         if (!moved) worker->slot.reset();
     }
     auto directories_made =
-        co_await step(worker, worker->slot ? take_session(worker, agent) : make_directories(worker, agent));
+        co_await step(worker, worker->slot ? settle_prepared(worker, agent) : make_directories(worker, agent));
     if (!directories_made) co_return std::unexpected(in_context(directories_made.error(), "directories"));
     auto workspace = co_await step(worker, make_workspace(worker, agent));
     if (!workspace) co_return std::unexpected(in_context(workspace.error(), "workspace"));
@@ -303,6 +317,13 @@ Task<Result<void>> Manager::make_directories(WorkerPtr worker, AgentIdentity age
     auto taken = co_await take_session(worker, agent);
     if (!taken) co_return std::unexpected(in_context(taken.error(), "session"));
     co_return Result<void>{};
+}
+
+// What this name left is of no use, as make_directories() has it; the place itself is there.
+Task<Result<void>> Manager::settle_prepared(WorkerPtr worker, AgentIdentity agent) {
+    auto forgotten = co_await forget_workspace(worker->row.worker_id);
+    if (!forgotten) co_return forgotten;
+    co_return co_await take_session(worker, agent);
 }
 
 Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent) {
@@ -398,6 +419,9 @@ Task<void> Manager::give_up(WorkerPtr worker, std::string error) {
     }
     admission_.leave(row.worker_id);
     if (find(row.worker_id) == worker) workers_.erase(row.worker_id);
+    // Nobody serves this person now: the next create makes another one.
+    if (const auto user = known_user_of(worker->command); serves_person(*worker) && user && !serving(worker->command))
+        items.push_back(redis_item(contracts::keys::session(*user), {{"DEL", contracts::keys::session(*user)}}));
     auto status = status_item(*worker);
     const auto key = contracts::keys::worker_status(row.worker_id);
     const std::chrono::seconds day = contracts::keys::kDeletedStatusTtl;

@@ -21,7 +21,8 @@ constexpr std::size_t kOriginLimit = 64 << 10;
 std::string origin_of(const Worker& worker) {
     return boost::json::serialize(boost::json::object{{"repository", worker.row.repository},
                                                       {"base_sha", worker.row.base_sha},
-                                                      {"session_id", worker.session.session_id}});
+                                                      {"session_id", worker.session.session_id},
+                                                      {"gateway", worker.row.gateway}});
 }
 
 // Replaces what stands at `to`; nothing to do when there is nothing at `from`.
@@ -92,6 +93,8 @@ Task<Result<void>> Manager::take_workspace_again(WorkerPtr worker, AgentIdentity
     const auto stored = json::parse_own(*origin).as_object();
     row.repository = stored.at("repository").as_string();
     row.base_sha = stored.at("base_sha").as_string();
+    // What it has used counts on: limits are the task's.
+    if (const auto* used = stored.if_contains("gateway")) row.gateway = used->as_object();
     auto moved = co_await move_tree(kept / "workspace", place.workspace());
     if (moved) moved = co_await move_tree(kept / "home", place.home());
     if (moved) moved = co_await give_tree(place.home(), agent);

@@ -160,12 +160,19 @@ Task<Result<void>> Manager::deliver(storage::OutboxItem item) {
     co_return Result<void>{};
 }
 
-Task<void> Manager::sweep() {
-    constexpr int kSweepsPerRefresh = 10;
-    for (int round = 1;; ++round) {
+// By itself: a host that is busy with something long is not away.
+Task<void> Manager::stay_known() {
+    for (;;) {
         auto announced = co_await announce();
         if (!announced) log::debug("this host is not announced", {{"error", announced.error().message}});
         co_await hand_over_waiting();
+        co_await async::sleep_for(options_.sweep_interval);
+    }
+}
+
+Task<void> Manager::sweep() {
+    constexpr int kSweepsPerRefresh = 10;
+    for (int round = 1;; ++round) {
         co_await async::sleep_for(options_.sweep_interval);
         co_await answer_ended_workers();
         scope_.spawn("images", images_.tend());

@@ -64,6 +64,7 @@ class Manager {
     Task<Result<void>> on_lifecycle(contracts::WorkerLifecycleEvent event, redis::Delivery delivery, bool own_stream);
     Task<Result<void>> on_status(contracts::StatusWorkerCommand command);
     Task<Result<void>> deliver(storage::OutboxItem item);
+    Task<void> stay_known();  // to the other hosts
     Task<void> sweep();
     Task<void> answer_ended_workers();
     Task<void> refresh_status_hashes();  // Redis may have lost them
@@ -99,6 +100,7 @@ class Manager {
     Task<Result<void>> make_body_when_the_engine_answers(WorkerPtr worker);
     Task<Result<void>> make_body(WorkerPtr worker);
     Task<Result<void>> make_directories(WorkerPtr worker, AgentIdentity agent);
+    Task<Result<void>> settle_prepared(WorkerPtr worker, AgentIdentity agent);
     Task<Result<void>> make_workspace(WorkerPtr worker, AgentIdentity agent);
     std::vector<storage::OutboxItem> name_token(const WorkerPtr& worker) const;
     Task<Result<void>> fetch_token(WorkerPtr worker, bool named = false);

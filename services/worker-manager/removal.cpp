@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "services/worker-manager/core/context.hpp"
 #include "services/worker-manager/gateway/acl.hpp"
 #include "services/worker-manager/manager.hpp"
@@ -42,7 +44,16 @@ Task<Result<void>> Manager::on_delete(contracts::DeleteWorkerCommand command) {
 // Until it is done: an engine that does not answer makes it late, not undone.
 Task<void> Manager::remove(WorkerPtr worker) {
     auto held = co_await worker->turn.take();
-    for (;;) {
+    // One that was replaced by another of its name while it waited has nothing left: all goes by that name.
+    const bool replaced = find(worker->row.worker_id) != worker;
+    const auto for_good = [&] {
+        return std::ranges::any_of(worker->row.delete_commands, [](const std::string& text) {
+            const auto command = json::parse<contracts::DeleteWorkerCommand>(text);
+            return command && command->request_id != kIdleRemoval;
+        });
+    };
+    if (for_good()) worker->row.error.clear();  // also of one that was being removed because it was idle
+    while (!replaced) {
         auto gone = co_await dismantle(worker);
         if (gone) break;
         log::warning("worker not removed yet", {{"worker_id", worker->row.worker_id}, {"error", gone.error().message}});
@@ -50,7 +61,7 @@ Task<void> Manager::remove(WorkerPtr worker) {
     }
     auto& row = worker->row;
     // A deletion that keeps nothing may have come meanwhile.
-    if (!keeps_workspace(*worker)) {
+    if (!replaced && !keeps_workspace(*worker)) {
         auto forgotten = co_await forget_workspace(row.worker_id);
         if (!forgotten)
             log::error("kept workspace not removed",
@@ -70,6 +81,15 @@ Task<void> Manager::remove(WorkerPtr worker) {
         response.gateway = row.gateway;
         auto some = answers(worker->command.config.worker_type, command->callback_stream, json::write(response));
         std::ranges::move(some, std::back_inserter(items));
+    }
+    if (replaced) {
+        auto said = co_await save_and_say({}, std::move(items));
+        if (!said) log::error("answers to a deletion", {{"error", said.error().message}});
+        co_return;
+    }
+    if (row.error == kIdleRemoval && for_good()) {
+        row.error.clear();
+        items.push_back(redis_item(contracts::keys::worker_status(row.worker_id), last_traces(*worker)));
     }
     row.state = after(row.state, LifeEvent::deleted, false);
     row.delete_commands.clear();

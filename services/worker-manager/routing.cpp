@@ -52,8 +52,10 @@ std::string repository_path(const contracts::CreateWorkerCommand& command) {
     return url.starts_with(kFile) ? url.substr(kFile.size()) : url;
 }
 
-// With what lies on one host: a kept workspace, a conversation.
+// With what lies on one host: a kept workspace, a conversation, a person's worker that is made again when it is spoken
+// to.
 bool goes_on(const contracts::CreateWorkerCommand& command) {
+    if (command.config.worker_type == contracts::WorkerType::po) return true;
     return (command.workspace && command.workspace->resume.value_or(false)) || command.context.contains("session_id");
 }
 

@@ -137,10 +137,11 @@ Task<Result<void>> Manager::put_session_aside(WorkerPtr worker) {
     } else if (!sessions_.kept(row.session_id)) {
         co_return co_await sessions_.forget(row.session_id);
     }
-    // Some agents name their conversations themselves: it goes by the name that its results gave.
+    // Some agents name their conversations themselves: it goes by the name that its results gave, unless that is
+    // another conversation's.
     const auto last = last_result(place.state());
     if (const auto own = last ? last->output.session_id : std::nullopt;
-        own && is_uuid(*own) && *own != row.session_id) {
+        own && is_uuid(*own) && *own != row.session_id && sessions_.find(*own) == nullptr) {
         auto renamed = co_await sessions_.rename(row.session_id, *own);
         if (!renamed) co_return renamed;
         row.session_id = *own;

@@ -24,6 +24,8 @@ WorkerState after(WorkerState state, LifeEvent event, bool body_alive) {
         case LifeEvent::wrapper_failed:
             return body_alive && state == STARTING ? RUNNING : state;
         case LifeEvent::wrapper_stopped:
+            // Of one that is being made: an earlier body's last word, late.
+            if (state == QUEUED || state == STARTING) return state;
             return state == FAILED ? FAILED : COMPLETED;
         case LifeEvent::body_ended:
             return state == COMPLETED ? COMPLETED : FAILED;

@@ -306,10 +306,9 @@ struct Front::Impl {
             const auto now = self->find(id);
             return !now || now->status == WorkerState::STOPPED;
         };
-        if (!gone()) {
-            auto asked = co_await self->doorways.remove(id);
-            if (!asked) co_return http::Reply{answer_of(asked.error()), {}, {}};
-        }
+        // Also of one that is gone: what is kept of it goes, and nobody makes it again.
+        auto asked = co_await self->doorways.remove(id);
+        if (!asked) co_return http::Reply{answer_of(asked.error()), {}, {}};
         const auto deadline = std::chrono::steady_clock::now() + kDeletion;
         while (!gone() && !self->stopping && std::chrono::steady_clock::now() < deadline)
             co_await async::sleep_for(milliseconds(20));
