@@ -321,7 +321,9 @@ TEST_F(MeteringTest, ASlowWorkerHoldsTheProviderBackAndNothingPilesUp) {
         most = std::max(most, resident_bytes() - resident);
     }
     EXPECT_EQ(got, kFlood);
+#if !__has_feature(address_sanitizer)  // which keeps freed memory for a while
     EXPECT_LT(most, std::int64_t{32} << 20);
+#endif
 }
 
 Task<http::Reply> chatting(http::Request request, http::Peer) {
