@@ -87,9 +87,12 @@ ControlPlane::~ControlPlane() {
         std::istringstream lines(listed.output);
         for (std::string container; std::getline(lines, container);) run({"docker", "rm", "-f", container});
     }
-    for (int pid : processes_with(state_.string())) ::kill(pid, SIGKILL);
-    eventually(
-        "workers of " + state_.string() + " are gone", [&] { return processes_with(state_.string()).empty(); }, 10s);
+    // Again and again: one may have been about to start another.
+    eventually("workers of " + state_.string() + " are gone", [&] {
+        const auto left = processes_with(state_.string());
+        for (int pid : left) ::kill(pid, SIGKILL);
+        return left.empty();
+    });
     if (::testing::Test::HasFailure()) std::fprintf(stderr, "--- orchestratord log ---\n%s\n", log().c_str());
     std::error_code error;
     fs::remove_all(state_, error);
