@@ -51,6 +51,7 @@ function(codegen_add_tests target label timeout deps)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE codegen_options codegen_asio ${deps} GTest::gmock GTest::gtest_main)
   target_precompile_headers(${target} REUSE_FROM codegen_test_pch)
+  target_compile_options(${target} PRIVATE -O0)   # as codegen_test_pch
   # CODEGEN_BIN is where the test finds the programs it starts; tests of programs use the release build's.
   target_compile_definitions(${target} PRIVATE CODEGEN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CODEGEN_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/testbin)

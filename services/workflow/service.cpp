@@ -120,7 +120,9 @@ Task<Result<void>> Service::run() {
     for (auto& consumer : self->consumers)
         self->scope.spawn("workflow consumer", Impl::consume(self.get(), consumer.get()));
 
-    if (!self->stopping && !self->failure) co_await self->ended.async_wait(async::use_tuple);
+    const auto state = co_await asio::this_coro::cancellation_state;
+    const bool cancelled = state.cancelled() != asio::cancellation_type::none;
+    if (!self->stopping && !self->failure && !cancelled) co_await self->ended.async_wait(async::use_tuple);
     // From here on cancellation must not cut the clean-up short.
     co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     for (auto& consumer : self->consumers) consumer->stop();

@@ -22,6 +22,9 @@ bool is_cancellation(const std::exception_ptr& exception) {
 }
 
 Task<void> sleep_for(std::chrono::milliseconds duration) {
+    const auto state = co_await asio::this_coro::cancellation_state;
+    // Cancelled before, in a coroutine that does not unwind for it: nothing would end this sleep early.
+    if (state.cancelled() != asio::cancellation_type::none) duration = {};
     asio::steady_timer timer(co_await asio::this_coro::executor, duration);
     co_await timer.async_wait(use_tuple);
 }

@@ -36,7 +36,8 @@ inline auto uncancellable() { return asio::this_coro::reset_cancellation_state(a
 // Is this the exception that unwinds a cancelled coroutine? For those who catch everything.
 bool is_cancellation(const std::exception_ptr& exception);
 
-// Returns after `duration`, or early when the coroutine is cancelled.
+// Returns after `duration`, or early when the coroutine is cancelled, also when that was before (a coroutine that said
+// throw_if_cancelled(false) has to look at its state after it, or it spins).
 Task<void> sleep_for(std::chrono::milliseconds duration);
 
 // Runs both at once; returns when both have ended. Cancelling cancels both.

@@ -260,6 +260,24 @@ TEST(Cancellation, UncancellableAllowsLastWords) {
     EXPECT_TRUE(cleaned);
 }
 
+// Cancelled while it cannot notice, as between the answer of a database and its next step.
+Task<void> sleep_after_cancellation(Scope* scope, bool* ended) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    co_await asio::post(co_await asio::this_coro::executor, use_tuple);
+    scope->cancel();
+    co_await sleep_for(1h);
+    *ended = true;
+}
+
+TEST(Cancellation, EndsALaterSleepOfATaskThatDoesNotUnwind) {
+    asio::io_context io;
+    Scope scope(io.get_executor());
+    bool ended = false;
+    scope.spawn("sleeper", sleep_after_cancellation(&scope, &ended));
+    run(io, scope.drain());
+    EXPECT_TRUE(ended);
+}
+
 TEST(Cancellation, IsToldFromOtherExceptions) {
     EXPECT_FALSE(is_cancellation(nullptr));
     EXPECT_FALSE(is_cancellation(std::make_exception_ptr(std::runtime_error("x"))));
