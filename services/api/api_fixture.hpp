@@ -40,6 +40,7 @@ class ApiFixture : public ::testing::Test {
     void start() {
         database_ = store_.open();
         options_.state_directory = directory_;
+        options_.strict_contracts = true;
         options_.clock = [this] { return now_ += std::chrono::microseconds(1); };
         service_ = std::make_unique<Service>(*database_, options_);
         auto ready = testing::run(io_, service_->bootstrap());

@@ -121,9 +121,30 @@ Task<http::Response> get(const Context* context) {
 }
 
 constexpr RouteSpec kRoutes[] = {
-    {"GET", "/api/available-models", Access::member, "", list},
-    {"GET", "/api/available-models/{model_id...}", Access::member, "", get},
-    {"PUT", "/api/available-models/{model_id...}", Access::control, "", put},
+    {"GET",
+     "/api/available-models",
+     Access::member,
+     "",
+     list,
+     {.summary = "Models and what they cost",
+      .response = list_of("AvailableModel"),
+      .query = {text("provider")},
+      .paged = true}},
+    {"GET",
+     "/api/available-models/{model_id...}",
+     Access::member,
+     "",
+     get,
+     {.summary = "One model", .response = contract("AvailableModel"), .answers = {200, 404}}},
+    {"PUT",
+     "/api/available-models/{model_id...}",
+     Access::control,
+     "",
+     put,
+     {.summary = "Add or replace a model; the body may leave the id to the address",
+      .request = contract("AvailableModel"),
+      .response = contract("AvailableModel"),
+      .answers = {200, 201}}},
 };
 
 }  // namespace

@@ -7,6 +7,8 @@
 namespace codegen::api {
 namespace {
 
+constexpr std::string_view kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
+
 Task<http::Response> health(const Context* context) {
     auto probe = co_await context->database.query("SELECT count(*) AS n FROM users WHERE id = 1");
     if (!probe) log::error("health: the database does not answer", {{"error", probe.error().message}});
@@ -19,15 +21,22 @@ Task<http::Response> health(const Context* context) {
 
 Task<http::Response> metrics(const Context* context) {
     http::Response response;
-    response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    response.headers.set("Content-Type", std::string(kMetricsType));
     response.body = context->metrics.text();
     co_return response;
 }
 
+constexpr RouteContract kHealth{
+    .summary = "Is the API there, with its database?", .response = contract("Health"), .answers = {200, 503}};
 constexpr RouteSpec kRoutes[] = {
-    {"GET", "/health", Access::open, "", health},
-    {"GET", "/api/health", Access::open, "", health},
-    {"GET", "/metrics", Access::loopback, "", metrics},
+    {"GET", "/health", Access::open, "", health, kHealth},
+    {"GET", "/api/health", Access::open, "", health, kHealth},
+    {"GET",
+     "/metrics",
+     Access::loopback,
+     "",
+     metrics,
+     {.summary = "Figures for Prometheus", .media_type = kMetricsType}},
 };
 
 }  // namespace

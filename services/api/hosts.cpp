@@ -74,8 +74,20 @@ Task<http::Response> list(const Context* context) {
 }
 
 constexpr RouteSpec kRoutes[] = {
-    {"PUT", "/api/hosts/{name}", Access::service, "", announce},
-    {"GET", "/api/hosts", Access::member, "", list},
+    {"PUT",
+     "/api/hosts/{name}",
+     Access::service,
+     "",
+     announce,
+     {.summary = "A worker-manager says where it is",
+      .request = contract("HostAnnouncement"),
+      .response = contract("Host")}},
+    {"GET",
+     "/api/hosts",
+     Access::member,
+     "",
+     list,
+     {.summary = "Where the worker-managers are", .response = list_of("Host"), .paged = true}},
 };
 
 }  // namespace

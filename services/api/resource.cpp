@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <stdexcept>
 
 #include "shared/base/ids.hpp"
 
@@ -16,6 +17,9 @@ std::string Context::param(std::string_view name) const {
 std::string Context::id() const { return lower_case(param("id")); }
 
 const std::string* Context::query(std::string_view name) const {
+    if (!reads_query(route, name))
+        throw std::logic_error(
+            fmt::format("{} {} does not declare the query parameter {}", route.method, route.pattern, name));
     const auto found = match.query.find(name);
     return found == match.query.end() ? nullptr : &found->second;
 }
@@ -25,6 +29,12 @@ std::optional<std::int64_t> Context::number(std::string_view text) {
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
     if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
     return number;
+}
+
+void check_declared_body(const Context& context, std::string_view name) {
+    if (context.route.contract.request.name != name)
+        throw std::logic_error(fmt::format("{} {} reads {} but declares {}", context.route.method,
+                                           context.route.pattern, name, context.route.contract.request.name));
 }
 
 std::unexpected<http::Response> invalid_field(std::string path, std::string message) {

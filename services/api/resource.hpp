@@ -7,6 +7,7 @@
 
 #include "services/api/caller.hpp"
 #include "services/api/metrics.hpp"
+#include "services/api/route.hpp"
 #include "services/api/rows.hpp"
 #include "shared/http/router.hpp"
 #include "shared/json/json.hpp"
@@ -22,32 +23,14 @@ struct Context {
     const Caller& caller;
     Timestamp now;
     const Metrics& metrics;
+    const RouteSpec& route;
 
-    std::string param(std::string_view name) const;         // a path parameter
-    std::string id() const;                                 // the path parameter "id", a UUID in lower case
-    const std::string* query(std::string_view name) const;  // null: not given
+    std::string param(std::string_view name) const;  // a path parameter
+    std::string id() const;                          // the path parameter "id", a UUID in lower case
+    // Null: not given. Throws std::logic_error for a name that the route does not declare.
+    const std::string* query(std::string_view name) const;
     // A number in a path parameter or query value; nullopt when it is none.
     static std::optional<std::int64_t> number(std::string_view text);
-};
-
-enum class Access {
-    open,      // nobody needs a token
-    loopback,  // as member, but open on loopback TCP
-    member,    // every kind of token but worker; the handler checks the object
-    everyone,  // and workers whose token allows one of `actions`
-    control,   // who sees everything (Caller::sees_all)
-    service,   // and services that act for a user
-};
-
-using ResourceHandler = Task<http::Response> (*)(const Context*);
-
-struct RouteSpec {
-    std::string_view method;
-    std::string_view pattern;
-    Access access;
-    // Access::everyone: "a,b", one of which a worker's token must allow; "": the handler asks.
-    std::string_view actions;
-    ResourceHandler handler;
 };
 
 std::span<const RouteSpec> user_routes();
@@ -60,9 +43,12 @@ std::span<const RouteSpec> host_routes();
 std::span<const RouteSpec> health_routes();
 std::vector<storage::Migration> migrations();
 
+// Throws std::logic_error unless the route declares `name` as its request.
+void check_declared_body(const Context& context, std::string_view name);
 // 400: not JSON. 422: not a T, with the path of every field.
 template <class T>
 std::expected<T, http::Response> body_of(const Context& context) {
+    check_declared_body(context, contracts::type_name<T>());
     auto parsed = json::parse<T>(context.request.body);
     if (parsed) return std::move(*parsed);
     if (auto any = json::parse_any(context.request.body); !any) {

@@ -110,8 +110,12 @@ struct Service::Impl {
                               .match = *match,
                               .caller = caller,
                               .now = now,
-                              .metrics = self->metrics_};
+                              .metrics = self->metrics_,
+                              .route = *spec};
         auto response = co_await spec->handler(&context);
+        if (self->options_.strict_contracts)
+            if (const auto breach = breach_of(*spec, response); !breach.empty())
+                co_return http::problem(500, fmt::format("{} {}: {}", spec->method, spec->pattern, breach));
         co_return response;
     }
 

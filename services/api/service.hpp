@@ -19,6 +19,8 @@ struct Options {
     bool allow_header_auth = false;
     std::filesystem::path state_directory;  // of admin.token and service.token
     Clock clock = system_now;
+    // Tests: an answer that its route does not declare (route.hpp) becomes 500 and says what is wrong.
+    bool strict_contracts = false;
 };
 
 // Use on one thread. `database` outlives the service; the service outlives every server that has its handler.

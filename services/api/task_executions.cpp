@@ -131,9 +131,30 @@ Task<http::Response> get(const Context* context) {
 
 constexpr std::string_view kReaders = "engineering.status,engineering.wait,deploy.status";
 constexpr RouteSpec kRoutes[] = {
-    {"POST", "/api/task-executions", Access::control, "", create},
-    {"GET", "/api/task-executions", Access::everyone, kReaders, list},
-    {"GET", "/api/task-executions/{id}", Access::everyone, kReaders, get},
+    {"POST",
+     "/api/task-executions",
+     Access::control,
+     "",
+     create,
+     {.summary = "Note an execution, or the end of one that is in_progress",
+      .request = contract("TaskExecution"),
+      .response = contract("TaskExecution"),
+      .answers = {201, 200, 409}}},
+    {"GET",
+     "/api/task-executions",
+     Access::everyone,
+     kReaders,
+     list,
+     {.summary = "Executions of tasks that the caller may see",
+      .response = list_of("TaskExecution"),
+      .query = {text("task_id"), text("worker_id"), one_of<ExecutionStatus>("status")},
+      .paged = true}},
+    {"GET",
+     "/api/task-executions/{id}",
+     Access::everyone,
+     kReaders,
+     get,
+     {.summary = "One execution", .response = contract("TaskExecution"), .answers = {200, 404}}},
 };
 
 }  // namespace

@@ -90,10 +90,32 @@ Task<http::Response> self(const Context* context) {
 }
 
 constexpr RouteSpec kRoutes[] = {
-    {"GET", "/api/tokens/self", Access::member, "", self},
-    {"POST", "/api/tokens", Access::control, "", create},
-    {"GET", "/api/tokens", Access::control, "", list},
-    {"DELETE", "/api/tokens/{id}", Access::control, "", remove},
+    {"GET",
+     "/api/tokens/self",
+     Access::member,
+     "",
+     self,
+     {.summary = "Whose token this is", .response = contract("TokenSelf")}},
+    {"POST",
+     "/api/tokens",
+     Access::control,
+     "",
+     create,
+     {.summary = "Make a token; this answer alone holds its secret",
+      .request = contract("TokenCreate"),
+      .response = contract("Token"),
+      .created = contract("TokenCreated"),
+      .answers = {201, 200, 409}}},
+    {"GET",
+     "/api/tokens",
+     Access::control,
+     "",
+     list,
+     {.summary = "All tokens, without their secrets",
+      .response = list_of("Token"),
+      .query = {text("worker_id"), one_of<TokenKind>("kind")},
+      .paged = true}},
+    {"DELETE", "/api/tokens/{id}", Access::control, "", remove, {.summary = "Revoke a token", .answers = {204, 404}}},
 };
 
 }  // namespace

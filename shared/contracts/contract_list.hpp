@@ -1,7 +1,6 @@
-// Every contract by name, for what must cover them all: tests, the fuzz target. X(User) X(Project) ...
+// Every contract by name, for what must cover them all: schemas, tests, the fuzz target. X(User) X(Project) ...
+// Names only: who needs the types includes contracts.hpp and dto/manager.hpp.
 #pragma once
-#include "shared/contracts/contracts.hpp"
-#include "shared/contracts/dto/manager.hpp"
 
 #define CODEGEN_QUEUE_CONTRACTS(X) \
     X(EngineeringMessage)          \

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "shared/contracts/contract_list.hpp"
+#include "shared/contracts/contracts.hpp"
+#include "shared/contracts/dto/manager.hpp"
 #include "shared/json/decode.hpp"
 
 namespace codegen::contracts::reflection {

@@ -2,6 +2,8 @@
 #include <cstdlib>
 
 #include "shared/contracts/contract_list.hpp"
+#include "shared/contracts/contracts.hpp"
+#include "shared/contracts/dto/manager.hpp"
 
 namespace {
 
