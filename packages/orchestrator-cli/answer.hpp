@@ -16,6 +16,7 @@ struct Answer {
     std::string message;   // one line
     std::string text;      // for people; empty: the message
     int exit = kDone;      // `worker exec`: that of the command
+    bool raw = false;      // `text` is the output, byte for byte, for people and programs alike
     bool printed = false;  // for people: everything is on the screen already
 };
 

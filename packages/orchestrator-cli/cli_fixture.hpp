@@ -55,6 +55,7 @@ class CliTest : public ::testing::Test {
         const auto listening = server_->listen_unix(directory_ / "api.sock", 0600);
         ASSERT_TRUE(listening) << listening.error().message;
         ASSERT_TRUE(posix::write_file_atomically(directory_ / "redis.url", redis_.url(), 0600));
+        take_from("engineering:queue");
         environment_ = {
             {"CODEGEN_STATE_DIR", directory_.path().string()}, {"PATH", "/usr/bin:/bin"}, {"HOME", "/nonexistent"}};
     }
@@ -79,6 +80,11 @@ class CliTest : public ::testing::Test {
         co_return Ran{outcome->code, std::move(outcome->output), std::move(outcome->errors)};
     }
 
+    // As a role that runs does it.
+    void take_from(const std::string& stream, const std::string& group = "capability-workers") {
+        redis_.command({"XGROUP", "CREATE", stream, group, "0", "MKSTREAM"});
+        redis_.command({"XGROUP", "CREATECONSUMER", stream, group, "a-role"});
+    }
     // The entries of a stream, as JSON.
     std::vector<boost::json::object> stream(const std::string& name) {
         std::vector<boost::json::object> out;

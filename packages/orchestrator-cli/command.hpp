@@ -30,6 +30,13 @@ void add_agent_commands(CLI::App& app, Chosen& chosen);  // result, respond
 void add_diagnose_commands(CLI::App& app, Chosen& chosen);
 void add_worker_commands(CLI::App& app, Chosen& chosen);
 void add_image_commands(CLI::App& app, Chosen& chosen);
+void add_deploy_commands(CLI::App& app, Chosen& chosen);
+void add_infra_commands(CLI::App& app, Chosen& chosen);
+void add_dead_letter_commands(CLI::App& app, Chosen& chosen);
+void add_about_commands(CLI::App& app, Chosen& chosen);  // completion, man
+
+// The group in --help of commands that are about this program, not about the control plane.
+inline constexpr const char* kAboutGroup = "About this program";
 
 // "TEXT", "@FILE" or "-" (standard input, where allowed), byte for byte. Errors name the option.
 std::expected<std::string, Failure> read_text(const std::string& option, const std::string& value, bool allow_stdin);

@@ -5,6 +5,9 @@
 #include <boost/json.hpp>
 #include <cstdio>
 
+#include "shared/contracts/dto/manager.hpp"
+#include "shared/json/json.hpp"
+
 namespace codegen::cli {
 namespace {
 
@@ -48,6 +51,10 @@ void print_note(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_s
 
 int print(const OutputMode& mode, const Outcome& outcome,
           const std::optional<std::vector<std::string>>& allowed_commands) {
+    if (outcome && outcome->raw) {
+        print_text(outcome->text);
+        return outcome->exit;
+    }
     if (mode.json) {
         print_line(boost::json::serialize(envelope(outcome, allowed_commands)));
         return outcome ? outcome->exit : outcome.error().exit;
@@ -124,6 +131,12 @@ std::string printable(std::string_view text) {
         }
     }
     return out;
+}
+
+boost::json::value json_text(std::string_view bytes) {
+    contracts::WorkerExecAnswer carrier;  // a contract is always written as valid UTF-8
+    carrier.output = bytes;
+    return json::to_value(carrier).at("output");
 }
 
 std::string one_line(std::string_view text, std::size_t width) {

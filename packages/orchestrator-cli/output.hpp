@@ -28,6 +28,8 @@ std::string fields(const std::vector<std::pair<std::string, std::string>>& value
 // Agents write what they like: control characters (escape sequences of a terminal) become visible marks; newlines and
 // tabs stay.
 std::string printable(std::string_view text);
+// Any bytes as a JSON string: what is not UTF-8 becomes U+FFFD.
+boost::json::value json_text(std::string_view bytes);
 // One line of at most `width` bytes, cut at a character.
 std::string one_line(std::string_view text, std::size_t width);
 

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "shared/base/retry.hpp"
+#include "shared/redis/streams.hpp"
 
 namespace codegen::cli {
 namespace {
@@ -84,6 +85,23 @@ Task<Result<void>> Session::enqueue(std::string stream, std::string message) {
         if (!wait) co_return std::unexpected(unavailable(added.error(), "Redis"));
         co_await async::sleep_for(*wait);
     }
+}
+
+Task<Result<bool>> Session::is_taken(std::string stream, std::string group) {
+    if (settings_.inside_worker()) {
+        auto answered = co_await call("GET", "/streams/" + stream);
+        if (!answered) co_return std::unexpected(answered.error());
+        const auto parsed = json::parse_any(*answered);
+        const auto* taken = parsed && parsed->is_object() ? parsed->get_object().if_contains("taken") : nullptr;
+        if (!taken || !taken->is_bool())
+            co_return fail(ErrorCategory::transient, "protocol", "the gateway gave an answer that is none");
+        co_return taken->get_bool();
+    }
+    auto client = redis();
+    if (!client) co_return std::unexpected(client.error());
+    auto seen = co_await redis::last_consumer(**client, std::move(stream), std::move(group));
+    if (!seen) co_return std::unexpected(seen.error());
+    co_return *seen && **seen <= redis::kConsumerAlive;
 }
 
 }  // namespace codegen::cli

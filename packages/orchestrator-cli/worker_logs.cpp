@@ -8,17 +8,10 @@
 namespace codegen::cli {
 namespace {
 
-// Agents print what they like: a contract is always written as valid UTF-8.
-boost::json::value text_value(std::string_view bytes) {
-    contracts::WorkerExecAnswer carrier;
-    carrier.output = bytes;
-    return json::to_value(carrier).at("output");
-}
-
 boost::json::value value_of(std::string_view line) {
     auto value = json::parse_any(line);
     if (value && value->is_object()) return std::move(*value);
-    return boost::json::object{{"text", text_value(line)}};
+    return boost::json::object{{"text", json_text(line)}};
 }
 
 // A line of the wrapper's log for people; what is no such line stays as it is.
@@ -63,7 +56,7 @@ void each_line(std::string_view text, OnLine on_line) {
 void print_lines(std::string_view text, const LogOptions& options, const OutputMode& mode) {
     each_line(text, [&](std::string_view line) {
         if (mode.json) {
-            print_line(options.output ? boost::json::serialize(boost::json::object{{"text", text_value(line)}})
+            print_line(options.output ? boost::json::serialize(boost::json::object{{"text", json_text(line)}})
                                       : boost::json::serialize(value_of(line)));
         } else if (const auto shown = line_text(line, options, mode.colour); !shown.empty() || options.output) {
             print_line(shown);
@@ -112,7 +105,7 @@ Task<Outcome> show_logs(Invocation invocation, std::string worker_id, std::strin
         if (const auto shown = line_text(line, options, invocation.mode.colour); !shown.empty() || options.output)
             text += shown + "\n";
     });
-    co_return Answer{.data = options.output ? text_value(response->body) : boost::json::value(data),
+    co_return Answer{.data = options.output ? json_text(response->body) : boost::json::value(data),
                      .message = fmt::format("{} lines of the {} of worker {}", count, record, worker_id),
                      .text = text.empty() ? fmt::format("the {} of worker {} is empty", record, worker_id) : text};
 }

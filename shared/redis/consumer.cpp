@@ -305,7 +305,11 @@ Task<Result<void>> Consumer::Impl::call_handler(std::shared_ptr<Impl> self, Deli
 Task<void> Consumer::Impl::settle(std::shared_ptr<Impl> self, std::string id, std::optional<Error> failure,
                                   int attempts) {
     DeadLetter letter;
+    std::vector<std::pair<std::string, std::string>> more;
     if (failure) {
+        const auto& entry = contents.at(id);
+        if (!entry.field("data")) more.emplace_back(kDeadLetterForm, "fields");
+        if (const auto* trace = entry.field("traceparent")) more.emplace_back(kDeadLetterTrace, *trace);
         letter = make_dead_letter(make_delivery(contents.at(id), attempts).data,
                                   {.error = failure->message,
                                    .category = failure->category,
@@ -320,7 +324,7 @@ Task<void> Consumer::Impl::settle(std::shared_ptr<Impl> self, std::string id, st
     for (;;) {
         Result<void> done;
         if (failure) {
-            done = co_await dead_letter(self->writer, at, id, letter.original_message, letter.error_context);
+            done = co_await dead_letter(self->writer, at, id, letter.original_message, letter.error_context, more);
         } else {
             auto reply = co_await writer.command({"XACK", at.stream, at.group, id});
             if (!reply) done = std::unexpected(std::move(reply.error()));

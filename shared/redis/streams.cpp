@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace codegen::redis {
 namespace {
@@ -27,11 +28,36 @@ end
 return 0
 )";
 
-// KEYS stream, dead letters; ARGV group, id, message, context.
+// KEYS stream, dead letters; ARGV group, id, then fields and values.
 constexpr auto kDeadLetter = R"(
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 0 then return 0 end
-redis.call('XADD', KEYS[2], '*', 'original_message', ARGV[3], 'error_context', ARGV[4])
+redis.call('XADD', KEYS[2], '*', unpack(ARGV, 3))
 return 1
+)";
+
+// KEYS stream, dead letters; ARGV id.
+constexpr auto kRetry = R"(
+local found = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])
+if #found == 0 then return '' end
+local letter = {}
+for i = 1, #found[1][2], 2 do letter[found[1][2][i]] = found[1][2][i + 1] end
+if not letter['original_message'] then return redis.error_reply('NOLETTER this entry has no original_message') end
+local fields = {}
+if letter['original_form'] == 'fields' then
+  for name, value in pairs(cjson.decode(letter['original_message'])) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+else
+  fields = {'data', letter['original_message']}
+end
+if letter['traceparent'] and letter['original_form'] ~= 'fields' then
+  fields[#fields + 1] = 'traceparent'
+  fields[#fields + 1] = letter['traceparent']
+end
+local id = redis.call('XADD', KEYS[1], '*', unpack(fields))
+redis.call('XDEL', KEYS[2], ARGV[1])
+return id
 )";
 
 constexpr auto kRemoveIdle = R"(
@@ -167,11 +193,55 @@ Task<Result<void>> keep_alive(Client& client, Membership at, std::vector<std::st
 }
 
 Task<Result<void>> dead_letter(Client& client, Membership at, std::string id, std::string original_message,
-                               std::string error_context) {
-    auto reply = co_await evaluate(client, kDeadLetter, {at.stream, at.stream + ":dlq"},
-                                   {at.group, std::move(id), std::move(original_message), std::move(error_context)});
+                               std::string error_context, std::vector<std::pair<std::string, std::string>> more) {
+    Arguments arguments{at.group,        std::move(id),           "original_message", std::move(original_message),
+                        "error_context", std::move(error_context)};
+    for (auto& [name, value] : more) arguments.insert(arguments.end(), {std::move(name), std::move(value)});
+    auto reply = co_await evaluate(client, kDeadLetter, {at.stream, at.stream + ":dlq"}, std::move(arguments));
     if (!reply) co_return std::unexpected(std::move(reply.error()));
     co_return Result<void>();
+}
+
+Task<Result<std::string>> retry_dead_letter(Client& client, std::string stream, std::string letter_id) {
+    auto reply = co_await evaluate(client, kRetry, {stream, stream + ":dlq"}, {std::move(letter_id)});
+    if (!reply) co_return std::unexpected(std::move(reply.error()));
+    co_return std::move(reply->text);
+}
+
+Task<Result<std::map<std::string, std::int64_t>>> dead_letter_counts(Client& client) {
+    constexpr std::string_view kSuffix = ":dlq";
+    std::set<std::string> names;
+    std::string cursor = "0";
+    do {
+        auto reply = co_await client.command({"SCAN", cursor, "MATCH", "*:dlq", "TYPE", "stream", "COUNT", "1000"});
+        if (!reply) co_return std::unexpected(std::move(reply.error()));
+        if (reply->elements.size() != 2) break;
+        cursor = reply->elements[0].text;
+        for (auto& key : reply->elements[1].elements) names.insert(std::move(key.text));
+    } while (cursor != "0");
+    std::map<std::string, std::int64_t> counts;
+    for (const auto& name : names) {
+        auto length = co_await client.command({"XLEN", name});
+        if (!length) co_return std::unexpected(std::move(length.error()));
+        if (length->integer > 0) counts[name.substr(0, name.size() - kSuffix.size())] = length->integer;
+    }
+    co_return counts;
+}
+
+Task<Result<std::optional<std::chrono::milliseconds>>> last_consumer(Client& client, std::string stream,
+                                                                     std::string group) {
+    std::optional<std::chrono::milliseconds> shortest;
+    auto reply = co_await client.command({"XINFO", "CONSUMERS", std::move(stream), std::move(group)});
+    if (!reply) {
+        const auto& error = reply.error();
+        if (error.code == "NOGROUP" || error.message.contains("no such key")) co_return shortest;
+        co_return std::unexpected(error);
+    }
+    for (const auto& row : reply->elements)
+        for (std::size_t i = 0; i + 1 < row.elements.size(); i += 2)
+            if (const std::chrono::milliseconds idle(row.elements[i + 1].integer); row.elements[i].text == "idle")
+                shortest = std::min(shortest.value_or(idle), idle);
+    co_return shortest;
 }
 
 Task<Result<std::int64_t>> remove_idle_consumers(Client& client, Membership at, std::chrono::milliseconds idle) {

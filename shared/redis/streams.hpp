@@ -3,6 +3,7 @@
 #pragma once
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,27 @@ Task<Result<void>> give_back(Client& client, Membership at, std::vector<std::pai
 // Makes them look fresh: nobody claims what is still being worked on.
 Task<Result<void>> keep_alive(Client& client, Membership at, std::vector<std::string> ids);
 
-// Acknowledges and, when that was still due, adds the fields to {stream}:dlq: both or neither.
+// Acknowledges and, when that was still due, adds the fields to {stream}:dlq: both or neither. `more`: further fields.
 Task<Result<void>> dead_letter(Client& client, Membership at, std::string id, std::string original_message,
-                               std::string error_context);
+                               std::string error_context, std::vector<std::pair<std::string, std::string>> more = {});
+
+// Further fields of a dead letter, so that a retry adds the entry as it was.
+inline constexpr std::string_view kDeadLetterForm = "original_form";  // "fields": it had no `data`, but these fields
+inline constexpr std::string_view kDeadLetterTrace = "traceparent";
+
+// Adds the message of a dead letter to its stream again and removes the letter: both or neither. The new entry's id, or
+// empty: there is no such letter (any more).
+Task<Result<std::string>> retry_dead_letter(Client& client, std::string stream, std::string letter_id);
+
+// Streams of dead letters that hold any, by the name of the stream they came from, with their number; sorted.
+Task<Result<std::map<std::string, std::int64_t>>> dead_letter_counts(Client& client);
+
+// How long ago a consumer of the group was last at its stream, in the case of the one seen last; nullopt: there is no
+// consumer (or no group, or no stream). A consumer of ours that runs is there at least every 15 s, also when idle.
+Task<Result<std::optional<std::chrono::milliseconds>>> last_consumer(Client& client, std::string stream,
+                                                                     std::string group);
+// Such a consumer runs: it was there within this time.
+inline constexpr std::chrono::seconds kConsumerAlive{45};
 
 // Removes consumers that have nothing pending and have not been seen for `idle`; how many.
 Task<Result<std::int64_t>> remove_idle_consumers(Client& client, Membership at, std::chrono::milliseconds idle);

@@ -129,6 +129,7 @@ void add_agent_commands(CLI::App& app, Chosen& chosen) {
     auto text = std::make_shared<std::string>();
     auto* respond_command = app.add_subcommand("respond", "Tell the person something while working (inside a worker)");
     respond_command->add_option("--message", *text, "What to say")->required();
+    respond_command->footer("Example: orchestrator respond --message 'Half of the tests pass'");
     respond_command->callback([&chosen, text] {
         chosen = Command{"respond", [text](Invocation i) { return respond(std::move(i), *text); }};
     });

@@ -98,9 +98,9 @@ Task<Outcome> docker(Invocation invocation) {
 void add_diagnose_commands(CLI::App& app, Chosen& chosen) {
     auto* group = app.add_subcommand("diagnose", "Check one part: api, redis, projects, docker")->require_subcommand(1);
     const auto add = [&](const char* name, const char* help, Task<Outcome> (*run)(Invocation)) {
-        group->add_subcommand(name, help)->callback([&chosen, name, run] {
-            chosen = Command{std::string("diagnose.") + name, run};
-        });
+        auto* command = group->add_subcommand(name, help);
+        command->footer(fmt::format("Example: orchestrator diagnose {}", name));
+        command->callback([&chosen, name, run] { chosen = Command{std::string("diagnose.") + name, run}; });
     };
     add("api", "Is the API there, with its database?", api);
     add("redis", "Does Redis answer?", redis_server);

@@ -2,24 +2,12 @@
 #include <fmt/format.h>
 
 #include "packages/orchestrator-cli/command.hpp"
-#include "packages/orchestrator-cli/follow.hpp"
 #include "packages/orchestrator-cli/task_report.hpp"
+#include "packages/orchestrator-cli/task_start.hpp"
 #include "shared/http/client.hpp"
 
 namespace codegen::cli {
 namespace {
-
-using std::chrono::steady_clock;
-
-constexpr std::chrono::milliseconds kPoll{300};
-// A control plane that restarts comes back within this; beyond it the wait ends as "unavailable".
-constexpr std::chrono::seconds kMissingLimit{60};
-
-struct WaitOptions {
-    bool wait = false;
-    bool follow = false;
-    int limit_s = 3600;
-};
 
 struct StartOptions {
     std::string project;
@@ -28,46 +16,11 @@ struct StartOptions {
     std::string agent_command;
     std::string model;
     std::string memory_limit;
+    std::string id;
     int timeout = 0;        // s; 0: the default
     double budget_usd = 0;  // 0: none
     WaitOptions wait;
 };
-
-// Until the task has ended. Returns kTimedOut's failure with the task's last state when that takes too long.
-Task<Outcome> wait_for(Invocation invocation, std::string task_id, WaitOptions options) {
-    const auto deadline = steady_clock::now() + std::chrono::seconds(options.limit_s);
-    std::optional<Follower> follower;
-    if (options.follow) follower.emplace(invocation.session, invocation.mode, task_id);
-    auto last_seen = steady_clock::now();
-    while (true) {
-        auto report = co_await load_report(invocation.session, task_id);
-        const auto now = steady_clock::now();
-        if (report) {
-            last_seen = now;
-        } else if (report.error().category != ErrorCategory::transient || now - last_seen > kMissingLimit) {
-            co_return failed(report.error());
-        }
-        const bool ended = report && contracts::is_final(report->task.status);
-        if (follower && report) {
-            const auto* worker = report->task.task_metadata.if_contains("worker_id");
-            if (worker && worker->is_string()) follower->set_worker(std::string(worker->get_string()));
-        }
-        if (ended) {
-            if (follower) co_await follower->show(std::chrono::milliseconds(0));
-            co_return end_of(*report);
-        }
-        if (now >= deadline)
-            co_return std::unexpected(Failure{
-                "timeout", fmt::format("task {} has not ended within {} s; it goes on", task_id, options.limit_s),
-                report ? report_json(*report) : boost::json::value(), kTimedOut});
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
-        const auto pause = std::min<std::chrono::milliseconds>(kPoll, left);
-        if (follower)
-            co_await follower->show(pause);
-        else
-            co_await async::sleep_for(pause);
-    }
-}
 
 std::expected<contracts::TaskCreate, Failure> task_of(const StartOptions& options) {
     auto spec = read_text("--spec", options.spec, true);
@@ -81,8 +34,10 @@ std::expected<contracts::TaskCreate, Failure> task_of(const StartOptions& option
     if (agent != "custom" && !command->empty())
         return std::unexpected(usage(fmt::format("--agent-command is only for --agent custom, not for {}", agent)));
 
+    auto id = task_id_of(options.id);
+    if (!id) return std::unexpected(id.error());
     contracts::TaskCreate task;
-    task.id = new_uuid();  // made here: a retried POST makes no second task
+    task.id = std::move(*id);
     task.project_id = options.project;
     task.type = contracts::TaskType::engineering;
     task.spec = std::move(*spec);
@@ -98,26 +53,15 @@ std::expected<contracts::TaskCreate, Failure> task_of(const StartOptions& option
 Task<Outcome> start(Invocation invocation, StartOptions options) {
     auto body = task_of(options);
     if (!body) co_return std::unexpected(body.error());
-    auto task = co_await invocation.session->send<contracts::TaskRecord>("POST", "/api/tasks", json::write(*body));
-    if (!task) co_return failed(task.error());
-
-    contracts::EngineeringMessage message;
-    message.request_id = task->id;  // the task's id doubles as the idempotency key
-    message.task_id = task->id;
-    message.project_id = options.project;
-    message.user_id = task->user_id.value_or(0);
-    auto queued =
-        co_await invocation.session->enqueue(std::string(contracts::streams::kEngineering), json::write(message));
-    if (!queued && queued.error().category != ErrorCategory::transient)
-        co_return failed(in_context(queued.error(), fmt::format("task {} is stored but not queued", task->id)));
-    // The workflow's sweeper finds a stored task by itself.
-    const std::string note = queued ? "" : fmt::format(" (the queue is away: {})", queued.error().message);
-    const std::string line = fmt::format("task {} queued{}", task->id, note);
-    if (!options.wait.wait && !options.wait.follow)
-        co_return Answer{json::to_value(*task), line,
-                         line + fmt::format("\nfollow it: orchestrator engineering wait {} --follow", task->id)};
-    if (!invocation.mode.json) print_line(line);
-    co_return co_await wait_for(std::move(invocation), task->id, options.wait);
+    const auto message = [project = options.project](const contracts::TaskRecord& task) {
+        contracts::EngineeringMessage out;
+        out.request_id = task.id;  // the task's id doubles as the idempotency key
+        out.task_id = task.id;
+        out.project_id = project;
+        out.user_id = task.user_id.value_or(0);
+        return json::write(out);
+    };
+    co_return co_await start_task(std::move(invocation), std::move(*body), kEngineeringQueue, message, options.wait);
 }
 
 Task<Outcome> status(Invocation invocation, std::string task_id) {
@@ -163,12 +107,6 @@ Task<Outcome> resume(Invocation invocation, std::string task_id, std::string gui
                                         contracts::WorkflowCommandKind::resume, std::move(*text));
 }
 
-void add_wait_options(CLI::App* command, WaitOptions& options) {
-    command->add_flag("--follow", options.follow, "Show progress and the agent's events live until the task has ended");
-    command->add_option("--wait-timeout", options.limit_s, "Wait at most this many seconds")
-        ->check(CLI::PositiveNumber);
-}
-
 void add_start(CLI::App* group, Chosen& chosen) {
     auto options = std::make_shared<StartOptions>();
     auto* command = group->add_subcommand("start", "Start a task: an agent works on the project and commits");
@@ -188,6 +126,7 @@ void add_start(CLI::App* group, Chosen& chosen) {
         ->add_option("--budget-usd", options->budget_usd,
                      "What the whole task may spend on models, in US dollars; then it is stopped")
         ->check(CLI::PositiveNumber);
+    add_task_id_option(command, options->id);
     command->add_flag("--wait", options->wait.wait, "Wait until the task has ended");
     add_wait_options(command, options->wait);
     command->footer(
@@ -209,8 +148,9 @@ void add_engineering_commands(CLI::App& app, Chosen& chosen) {
     add_start(group, chosen);
 
     auto id = std::make_shared<std::string>();
-    const auto with_id = [&](const char* name, const char* help) {
+    const auto with_id = [&](const char* name, const char* help, const std::string& example = "") {
         auto* command = group->add_subcommand(name, help);
+        command->footer(fmt::format("Example: orchestrator engineering {} TASK{}", name, example));
         command->add_option("TASK", *id, "The task's id")->required();
         return command;
     };
@@ -219,13 +159,14 @@ void add_engineering_commands(CLI::App& app, Chosen& chosen) {
     });
 
     auto options = std::make_shared<WaitOptions>();
-    auto* wait_command = with_id("wait", "Wait for the end: exit 0 completed, 1 failed or cancelled, 6 timed out");
+    auto* wait_command =
+        with_id("wait", "Wait for the end: exit 0 completed, 1 failed or cancelled, 6 timed out", " --follow");
     wait_command->add_option("--timeout", options->limit_s, "Wait at most this many seconds (default 3600)")
         ->check(CLI::PositiveNumber);
     wait_command->add_flag("--follow", options->follow, "Show progress and the agent's events live");
     wait_command->callback([&chosen, id, options] {
-        chosen =
-            Command{"engineering.wait", [id, options](Invocation i) { return wait_for(std::move(i), *id, *options); }};
+        chosen = Command{"engineering.wait",
+                         [id, options](Invocation i) { return wait_for_task(std::move(i), *id, *options); }};
     });
 
     with_id("cancel", "Stop a task and remove its worker")->callback([&chosen, id] {
@@ -235,7 +176,7 @@ void add_engineering_commands(CLI::App& app, Chosen& chosen) {
     });
 
     auto guidance = std::make_shared<std::string>();
-    auto* resume_command = with_id("resume", "Answer a task that waits for a person");
+    auto* resume_command = with_id("resume", "Answer a task that waits for a person", " --guidance 'Use tabs'");
     resume_command->add_option("--guidance", *guidance, "What to tell the agent: TEXT, @FILE, or - for standard input")
         ->required();
     resume_command->callback([&chosen, id, guidance] {

@@ -125,6 +125,7 @@ void add_project_commands(CLI::App& app, Chosen& chosen) {
     auto limit = std::make_shared<int>(500);
     auto* list_command = group->add_subcommand("list", "List your projects");
     list_command->add_option("--limit", *limit, "At most this many (1 to 500)")->check(CLI::Range(1, 500));
+    list_command->footer("Example: orchestrator project list --limit 20");
     list_command->callback([&chosen, limit] {
         chosen = Command{"project.list", [limit](Invocation i) { return list(std::move(i), *limit); }};
     });
@@ -132,12 +133,14 @@ void add_project_commands(CLI::App& app, Chosen& chosen) {
     auto id = std::make_shared<std::string>();
     auto* get_command = group->add_subcommand("get", "Show one project");
     get_command->add_option("ID", *id, "The project's id")->required();
+    get_command->footer("Example: orchestrator project get ID");
     get_command->callback(
         [&chosen, id] { chosen = Command{"project.get", [id](Invocation i) { return get(std::move(i), *id); }}; });
 
     auto* tasks_command = group->add_subcommand("tasks", "List a project's tasks");
     tasks_command->add_option("ID", *id, "The project's id")->required();
     tasks_command->add_option("--limit", *limit, "At most this many (1 to 500)")->check(CLI::Range(1, 500));
+    tasks_command->footer("Example: orchestrator project tasks ID --limit 20");
     tasks_command->callback([&chosen, id, limit] {
         chosen = Command{"project.tasks", [id, limit](Invocation i) { return tasks(std::move(i), *id, *limit); }};
     });

@@ -216,6 +216,23 @@ TEST_F(GatewayTest, AQueueEntryIsAddedOnlyWithThePermissionAndForOnesOwn) {
     EXPECT_EQ(gateway_->counts().stream_entries, 2);
 }
 
+TEST_F(GatewayTest, TellsWhetherAnybodyTakesWhatItMayStart) {
+    open();
+    give_token();
+    EXPECT_EQ(ask("GET", "/streams/engineering:queue").status, 403u) << "it may not start";
+    run(gateway_->close());
+    identity_.actions = {"*"};
+    open();
+    give_token();
+    EXPECT_EQ(ask("GET", "/streams/worker:commands").status, 403u);
+    EXPECT_EQ(ask("GET", "/streams/engineering:queue").body, R"({"taken":false})");
+    ASSERT_TRUE(run(redis_->command({"XGROUP", "CREATE", "engineering:queue", "capability-workers", "0", "MKSTREAM"})));
+    EXPECT_EQ(ask("GET", "/streams/engineering:queue").body, R"({"taken":false})");
+    ASSERT_TRUE(
+        run(redis_->command({"XGROUP", "CREATECONSUMER", "engineering:queue", "capability-workers", "workflow"})));
+    EXPECT_EQ(ask("GET", "/streams/engineering:queue").body, R"({"taken":true})");
+}
+
 TEST_F(GatewayTest, SomebodyElsesTaskIsRefused) {
     const auto project = make_project();
     const auto task = make_task(project);

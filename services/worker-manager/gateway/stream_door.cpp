@@ -4,7 +4,7 @@
 
 #include "services/worker-manager/gateway/doors.hpp"
 #include "services/worker-manager/gateway/stream_message.hpp"
-#include "shared/redis/client.hpp"
+#include "shared/redis/streams.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -20,12 +20,24 @@ Task<std::optional<http::Reply>> check_owned(Gate gate, const OwnedObject& objec
     co_return refuse(gate, 403, fmt::format("/api/{}/{} is not one of this worker's user", object.kind, object.id));
 }
 
+// Whether a running role takes from the stream; so that nothing is started that would wait for ever.
+Task<http::Reply> tell_taken(Gate gate, std::string stream) {
+    auto group = check_stream_question(gate->identity, stream);
+    if (!group) co_return refuse(gate, 403, group.error().message);
+    auto seen = co_await redis::last_consumer(gate->redis, stream, std::move(*group));
+    if (!seen) co_return refuse(gate, 503, "Redis does not answer: " + seen.error().message);
+    http::Reply reply;
+    reply.head = http::json_response(200, boost::json::object{{"taken", *seen && **seen <= redis::kConsumerAlive}});
+    co_return reply;
+}
+
 }  // namespace
 
 Task<http::Reply> stream_door(Gate gate, http::Request request) {
     constexpr std::string_view kPrefix = "/streams/";
-    if (request.method != "POST") co_return refuse(gate, 405, "POST the message to /streams/<stream>");
     const auto stream = request.target.substr(kPrefix.size());
+    if (request.method == "GET") co_return co_await tell_taken(std::move(gate), stream);
+    if (request.method != "POST") co_return refuse(gate, 405, "POST the message to /streams/<stream>, or GET it");
     auto message = check_stream_message(gate->identity, stream, request.body);
     if (!message) {
         const bool forbidden = message.error().code == "forbidden";

@@ -120,4 +120,13 @@ Result<StreamMessage> check_stream_message(const GatewayIdentity& worker, std::s
     return forbidden(fmt::format("stream \"{}\" is not open to this worker", stream));
 }
 
+Result<std::string> check_stream_question(const GatewayIdentity& worker, std::string_view stream) {
+    const bool engineering = stream == streams::kEngineering;
+    if (!engineering && stream != streams::kDeploy)
+        return forbidden(fmt::format("stream \"{}\" is not open to this worker's questions", stream));
+    if (auto allowed = permit(worker, engineering ? "engineering.start" : "deploy.start"); !allowed)
+        return std::unexpected(allowed.error());
+    return std::string(streams::kCapabilityWorkersGroup);
+}
+
 }  // namespace codegen::worker_manager

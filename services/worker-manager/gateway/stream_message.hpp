@@ -24,4 +24,8 @@ struct StreamMessage {
 Result<StreamMessage> check_stream_message(const GatewayIdentity& worker, std::string_view stream,
                                            std::string_view body);
 
+// The consumer group of a stream that this worker may start tasks through: it may ask whether anybody takes from it.
+// Errors: "forbidden".
+Result<std::string> check_stream_question(const GatewayIdentity& worker, std::string_view stream);
+
 }  // namespace codegen::worker_manager
