@@ -1,14 +1,45 @@
 #!/usr/bin/env bash
-# Checks (or with --write rewrites) the pages that are made from the code. Needs a build.
+# Checks (or with --write rewrites) what is made from the code: the settings page and the contracts that other programs read
+# (shared/contracts/schemas). Needs a build. --write refuses changes that would break those programs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-made=$(mktemp)
-trap 'rm -f "$made"' EXIT
-build/bin/orchestratord settings >"$made"
-if [ "${1:-}" = --write ]; then
-    cp "$made" docs/configuration.md
-elif ! cmp -s "$made" docs/configuration.md; then
-    diff -u docs/configuration.md "$made" | head -n 20 >&2
-    echo "docs/configuration.md is out of date; fix: make docs" >&2
+bin=${BIN:-build/bin}
+schemas=shared/contracts/schemas
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+"$bin/orchestratord" settings >"$made/configuration.md"
+"$bin/orchestratord" openapi >"$made/openapi.json"
+bad=0
+keep() {
+    local new=$1 committed=$2
+    cmp -s "$new" "$committed" && return
+    if [ "${write:-}" = 1 ]; then cp "$new" "$committed"; else
+        diff -u "$committed" "$new" | head -n 20 >&2
+        echo "$committed is out of date; fix: make docs" >&2
+        bad=1
+    fi
+}
+[ "${1:-}" != --write ] || write=1
+keep "$made/configuration.md" docs/configuration.md
+"$bin/orchestrator" contracts export --json --directory "$made/all" >/dev/null
+cp "$made/openapi.json" "$made/all/openapi.json"   # of the routes; the command's own copy is made of the committed one
+if [ "${write:-}" = 1 ] && ! "$bin/orchestrator" contracts compare "$schemas" "$made/all" --text; then
+    echo "not written: programs that were made for $schemas could not speak with this version" >&2
     exit 1
 fi
+while read -r file; do
+    mkdir -p "$(dirname "$schemas/$file")"
+    keep "$made/all/$file" "$schemas/$file"
+done < <(cd "$made/all" && find . -name '*.json' | sort | cut -c3-)
+# A change that breaks other programs can also be committed with its schemas: so these are held to the commit before.
+if git rev-parse -q --verify "HEAD~1:$schemas" >/dev/null; then
+    mkdir "$made/before"
+    git archive HEAD~1 "$schemas" | tar -x -C "$made/before"
+    if ! git log -1 --format=%B | grep -q '^Breaks-contract: ' &&
+        ! "$bin/orchestrator" contracts compare --text "$made/before/$schemas" "$schemas" >"$made/answer" 2>&1; then
+        cat "$made/answer" >&2
+        echo "extend contracts by optional fields; if nobody can depend on it yet, say why in a line 'Breaks-contract: ...' of the commit message" >&2
+        bad=1
+    fi
+fi
+exit $bad

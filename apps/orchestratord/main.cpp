@@ -10,6 +10,7 @@
 #include "apps/orchestratord/configuration.hpp"
 #include "apps/orchestratord/consumers.hpp"
 #include "apps/orchestratord/control_plane.hpp"
+#include "services/api/service.hpp"
 
 namespace {
 
@@ -77,6 +78,7 @@ int main(int argc, char** argv) {
         ->required()
         ->check(CLI::IsMember({"api", "workflow", "worker-manager"}));
     auto* consumers = app.add_subcommand("consumers", "every stream that is consumed, as JSON");
+    auto* openapi = app.add_subcommand("openapi", "what the API answers at /openapi.json");
     auto* list_settings = app.add_subcommand("settings", "every setting, as the page docs/configuration.md");
 
     try {
@@ -87,6 +89,10 @@ int main(int argc, char** argv) {
     }
     if (*consumers) {
         fmt::print("{}\n", consumers_json());
+        return 0;
+    }
+    if (*openapi) {
+        fmt::print("{}", api::openapi_document());
         return 0;
     }
     if (*list_settings) {

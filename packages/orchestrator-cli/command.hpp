@@ -30,6 +30,7 @@ void add_agent_commands(CLI::App& app, Chosen& chosen);  // result, respond
 void add_diagnose_commands(CLI::App& app, Chosen& chosen);
 void add_worker_commands(CLI::App& app, Chosen& chosen);
 void add_image_commands(CLI::App& app, Chosen& chosen);
+void add_contracts_commands(CLI::App& app, Chosen& chosen);
 void add_deploy_commands(CLI::App& app, Chosen& chosen);
 void add_infra_commands(CLI::App& app, Chosen& chosen);
 void add_dead_letter_commands(CLI::App& app, Chosen& chosen);

@@ -118,6 +118,7 @@ CommandTree::CommandTree()
     add_image_commands(app_, chosen_);
     add_dead_letter_commands(app_, chosen_);
     add_diagnose_commands(app_, chosen_);
+    add_contracts_commands(app_, chosen_);
     add_about_commands(app_, chosen_);
 }
 

@@ -59,7 +59,9 @@ class AccessTest : public ApiFixture {
     http::Response ask(const http::Router::Route& route, const std::string& token, const Extra& extra = {}) {
         return send(route.method, target_of(route), token, body_of(route), extra);
     }
-    static bool is_health(const http::Router::Route& route) { return route.pattern.ends_with("/health"); }
+    static bool is_open(const http::Router::Route& route) {
+        return route.pattern.ends_with("/health") || route.pattern == "/openapi.json" || route.pattern == "/docs";
+    }
 
     std::int64_t owner_ = 0;
     std::int64_t stranger_ = 0;
@@ -70,13 +72,13 @@ class AccessTest : public ApiFixture {
     const std::string execution_ = new_uuid();
 };
 
-TEST_F(AccessTest, WithoutATokenOnlyHealthAnswers) {
+TEST_F(AccessTest, WithoutATokenOnlyHealthAndDocumentsAnswer) {
     const auto routes = service_->routes();
     ASSERT_GE(routes.size(), 24u);
     for (const auto& route : routes) {
         const auto response = ask(route, "");
-        EXPECT_EQ(response.status, is_health(route) ? 200u : 401u) << route.method << " " << route.pattern;
-        if (is_health(route)) continue;
+        EXPECT_EQ(response.status, is_open(route) ? 200u : 401u) << route.method << " " << route.pattern;
+        if (is_open(route)) continue;
         EXPECT_EQ(response.headers.get("WWW-Authenticate"), "Bearer");
         EXPECT_EQ(response.headers.get("Content-Type"), "application/problem+json");
     }
@@ -90,7 +92,7 @@ TEST_F(AccessTest, AWrongOrRevokedOrExpiredTokenIs401Everywhere) {
     now_ += std::chrono::seconds(1);
     for (const auto& token : {revoked, expired, std::string("nonsense"), admin_ + "x", std::string(" ")}) {
         for (const auto& route : service_->routes()) {
-            if (!is_health(route)) EXPECT_EQ(ask(route, token).status, 401u) << route.method << " " << route.pattern;
+            if (!is_open(route)) EXPECT_EQ(ask(route, token).status, 401u) << route.method << " " << route.pattern;
         }
     }
     EXPECT_THAT(send("GET", "/api/projects", expired).body, HasSubstr("expired at 2026-01-10T12:00:00.5"));
@@ -103,7 +105,7 @@ TEST_F(AccessTest, AWorkerReachesNothingThatItsTokenDoesNotAllow) {
         const auto token = worker_token(task_, actions);
         for (const auto& route : service_->routes()) {
             const auto response = ask(route, token);
-            EXPECT_EQ(response.status, is_health(route) ? 200u : 403u) << route.method << " " << route.pattern;
+            EXPECT_EQ(response.status, is_open(route) ? 200u : 403u) << route.method << " " << route.pattern;
         }
     }
 }
@@ -119,6 +121,8 @@ TEST_F(AccessTest, EvenAWorkerThatMayEverythingReachesOnlyTheWorkOfItsTask) {
         {"GET /api/tasks/{id}", 200},
         {"GET /health", 200},
         {"GET /api/health", 200},
+        {"GET /openapi.json", 200},
+        {"GET /docs", 200},
         {"GET /api/task-executions", 200},
         {"GET /api/task-executions/{id}", 200},
     };
@@ -211,6 +215,8 @@ TEST_F(AccessTest, AnotherUserSeesAndChangesNothing) {
         {"PUT /api/available-models/{model_id...}", 403},
         {"GET /health", 200},
         {"GET /api/health", 200},
+        {"GET /openapi.json", 200},
+        {"GET /docs", 200},
         {"GET /metrics", 200},
     };
     const auto project_before = admin("GET", "/api/projects/" + project_).body;

@@ -49,9 +49,6 @@ Task<http::Response> announce(const Context* context) {
                                        body->manager_url.substr(0, 80)))
             .error();
     }
-    if (body->capacity < 0) {
-        co_return invalid_field("capacity", fmt::format("is {}: expected at least 0", body->capacity)).error();
-    }
     auto stored = co_await context->database.query(
         "INSERT INTO hosts (id, manager_url, capacity, last_seen, created_at) "
         "VALUES (:id, :manager_url, :capacity, :now, :now) ON CONFLICT (id) DO UPDATE SET "

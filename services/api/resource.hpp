@@ -41,6 +41,7 @@ std::span<const RouteSpec> token_routes();
 std::span<const RouteSpec> available_model_routes();
 std::span<const RouteSpec> host_routes();
 std::span<const RouteSpec> health_routes();
+std::span<const RouteSpec> document_routes();  // documents.cpp, which also lists all of these
 std::vector<storage::Migration> migrations();
 
 // Throws std::logic_error unless the route declares `name` as its request.

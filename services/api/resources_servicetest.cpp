@@ -184,7 +184,7 @@ TEST_F(ResourcesTest, ATaskIsQueuedForItsCaller) {
     EXPECT_EQ(must(200, send("GET", "/api/tasks/" + id, token)), made);
 
     EXPECT_THAT(paths(admin("POST", "/api/tasks", R"({"spec": 5, "id": "x"})")),
-                ::testing::UnorderedElementsAre("type", "spec"));
+                ::testing::UnorderedElementsAre("type", "spec", "id"));
     EXPECT_THAT(paths(admin("POST", "/api/tasks", R"({"type": "deploy", "id": "x"})")), ::testing::ElementsAre("id"));
     EXPECT_THAT(paths(admin("POST", "/api/tasks", R"({"type": "cooking"})")), ::testing::ElementsAre("type"));
     EXPECT_THAT(paths(admin("POST", "/api/tasks", body({{"type", "deploy"}, {"project_id", new_uuid()}}))),

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "services/api/bootstrap.hpp"
+#include "services/api/openapi.hpp"
 #include "services/api/resource.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/logging/log.hpp"
@@ -73,14 +74,11 @@ std::optional<http::Response> refusal(const RouteSpec& spec, const Caller& calle
 
 struct Service::Impl {
     Impl(storage::Database& database, Options options) : database_(database), options_(std::move(options)) {
-        for (const auto routes : {user_routes(), project_routes(), task_routes(), task_execution_routes(),
-                                  token_routes(), host_routes(), available_model_routes(), health_routes()}) {
-            for (const auto& spec : routes) {
-                router_.add(spec.method, spec.pattern,
-                            [this, &spec](http::Request request, http::Match match, http::Peer peer) {
-                                return serve(this, &spec, std::move(request), std::move(match), peer);
-                            });
-            }
+        for (const auto* spec : all_routes()) {
+            router_.add(spec->method, spec->pattern,
+                        [this, spec](http::Request request, http::Match match, http::Peer peer) {
+                            return serve(this, spec, std::move(request), std::move(match), peer);
+                        });
         }
     }
 

@@ -44,4 +44,7 @@ class Service {
     std::unique_ptr<Impl> impl_;
 };
 
+// What /openapi.json answers, also without a server.
+std::string openapi_document();
+
 }  // namespace codegen::api

@@ -11,8 +11,6 @@ namespace {
 using contracts::ExecutionStatus;
 using contracts::TaskExecution;
 
-constexpr std::size_t kLongestId = 200;
-
 std::optional<double> optional_real(const storage::Row& row, std::string_view column) {
     if (row.is_null(column)) return std::nullopt;
     return row.real(column);
@@ -57,9 +55,6 @@ constexpr std::string_view kInsert =
 Task<http::Response> create(const Context* context) {
     auto body = body_of<TaskExecution>(*context);
     if (!body) co_return body.error();
-    if (body->id.empty() || body->id.size() > kLongestId) {
-        co_return invalid_field("id", fmt::format("has {} bytes: expected the request_id", body->id.size())).error();
-    }
     if (body->task_id) body->task_id = lower_case(*body->task_id);
     body->created_at = Timestamp{};  // the server's own: no part of what the client said
     const auto hash = sha256_hex(json::write(*body));

@@ -33,7 +33,9 @@
     X(CreateWorkerResponse)        \
     X(DeleteWorkerResponse)        \
     X(StatusWorkerResponse)        \
-    X(CollectWorkerResponse)
+    X(CollectWorkerResponse)       \
+    X(DeadLetterContext)           \
+    X(DeadLetter)
 
 #define CODEGEN_DTO_CONTRACTS(X) \
     X(User)                      \

@@ -1,13 +1,14 @@
-// Every contract as data, made from its description: for tests that must visit every field of every message.
+// Every contract as data, made from its description: for schemas, and for tests that must visit every field.
 #pragma once
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "shared/contracts/contract_list.hpp"
+#include "shared/contracts/contract_name.hpp"
 #include "shared/contracts/contracts.hpp"
 #include "shared/contracts/dto/manager.hpp"
-#include "shared/json/decode.hpp"
+#include "shared/json/encode.hpp"
 
 namespace codegen::contracts::reflection {
 
@@ -19,12 +20,16 @@ struct Field {
     bool required = false;
     bool patch = false;        // null means clear
     std::vector<Shape> shape;  // one; a vector because Shape is incomplete here
+    std::optional<json::Rule> rule{};
+    std::optional<boost::json::value> default_value{};  // where it is always the same
 };
 struct Shape {
     Kind kind{};
-    std::string names;           // enumeration: "a, b"
-    std::vector<Shape> element;  // list, map: one
-    std::vector<Field> fields;   // record
+    std::string names;                // enumeration: "a, b"
+    std::vector<Shape> element;       // list, map: one
+    std::vector<Field> fields;        // record
+    std::string name{};               // record: the type's
+    std::vector<json::Need> needs{};  // record
 };
 
 template <class T>
@@ -53,12 +58,24 @@ Shape shape_of() {
     else if constexpr (kIsMap<T>)
         return {Kind::map, {}, {shape_of<typename T::mapped_type>()}, {}};
     else {
-        Shape shape{Kind::record, {}, {}, {}};
+        Shape shape{Kind::record, {}, {}, {}, std::string(type_name<T>())};
+        if constexpr (requires { T::needs; }) shape.needs.assign(T::needs.begin(), T::needs.end());
+        const T one{};
+        const T other{};
         boost::mp11::mp_for_each<json::detail::Members<T>>([&](auto d) {
             using M = std::remove_cvref_t<decltype(std::declval<T&>().*d.pointer)>;
             using C = decltype(json::detail::declaring_class(d.pointer));
             const bool required = !kIsOptional<M> && !kIsPatch<M> && !json::detail::is_defaulted<C>(d.name);
-            shape.fields.push_back({std::string(json::wire_name(d.name)), required, kIsPatch<M>, {shape_of<M>()}});
+            Field field{std::string(json::wire_name(d.name)), required, kIsPatch<M>, {shape_of<M>()}};
+            if constexpr (json::detail::has_rule<C>(d.name)) field.rule = json::detail::rule_of<C>(d.name);
+            if constexpr (json::detail::is_defaulted<C>(d.name) && !std::same_as<M, Timestamp>) {
+                boost::json::value value;
+                boost::json::value again;
+                json::detail::encode(value, one.*d.pointer);
+                json::detail::encode(again, other.*d.pointer);
+                if (value == again) field.default_value = std::move(value);  // else it is a new id
+            }
+            shape.fields.push_back(std::move(field));
         });
         return shape;
     }

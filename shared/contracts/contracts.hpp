@@ -11,6 +11,7 @@
 #include "shared/contracts/dto/user.hpp"
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/queues/agent.hpp"
+#include "shared/contracts/queues/dead_letter.hpp"
 #include "shared/contracts/queues/deploy.hpp"
 #include "shared/contracts/queues/engineering.hpp"
 #include "shared/contracts/queues/progress.hpp"

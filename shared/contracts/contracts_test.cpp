@@ -40,13 +40,13 @@ TEST(WorkerCommand, RefusesWithTheExactPlace) {
     EXPECT_EQ(errors(R"({"command":7})"), "command: expected string, got number");
     EXPECT_EQ(errors("[]"), "expected object, got array");
     EXPECT_EQ(errors("not json"), "invalid JSON at byte 0: syntax error");
-    EXPECT_EQ(errors(R"({"command":"status","worker_id":"../x"})"),
-              "worker_id: \"../x\" is not a worker name: expected 1 to 63 of a-z 0-9 . _ -, the first one a letter or "
-              "digit");
-    EXPECT_EQ(errors(create(R"({"name":"Dev","worker_type":"developer","agent_type":"claude","instructions":"",
+    EXPECT_EQ(
+        errors(R"({"command":"status","worker_id":"../x"})"),
+        "worker_id: is \"../x\": expected a worker name: 1 to 63 of a-z 0-9 . _ -, the first one a letter or digit");
+    EXPECT_EQ(
+        errors(create(R"({"name":"Dev","worker_type":"developer","agent_type":"claude","instructions":"",
                                "allowed_commands":[],"capabilities":[]})")),
-              "config.name: \"Dev\" is not a worker name: expected 1 to 63 of a-z 0-9 . _ -, the first one a letter or "
-              "digit");
+        "config.name: is \"Dev\": expected a worker name: 1 to 63 of a-z 0-9 . _ -, the first one a letter or digit");
     EXPECT_EQ(errors(R"({"command":"delete","version":"2","worker_id":"a"})"),
               "version: unknown value \"2\", expected one of 1");
 }
@@ -115,7 +115,7 @@ TEST(Checks, ValuesThatMakeNoSense) {
         R"({"task_id":"t","project_id":"p","prompt":"","timeout":0,"budget_usd":-1})");
     ASSERT_FALSE(input);
     EXPECT_EQ(errors_of(input.error()),
-              "timeout: is 0: expected at least 1 second; budget_usd: is negative: expected 0 or more US dollars");
+              "timeout: is 0: expected at least 1 second; budget_usd: is -1: expected 0 or more US dollars");
     EXPECT_FALSE(json::parse<ProjectCreate>(R"({"name":""})"));
     EXPECT_FALSE(json::parse<ProjectCreate>(R"({"name":"a","id":"7"})"));
     EXPECT_FALSE(json::parse<TaskCreate>(R"({"type":"deploy","id":"7"})"));

@@ -21,6 +21,8 @@ BOOST_DEFINE_ENUM_CLASS(AgentEventKind, text, thinking, tool_call, tool_result, 
 BOOST_DEFINE_ENUM_CLASS(FailureReason, killed, out_of_memory, timeout, no_verdict, no_commit, commit_missing,
                         commit_rejected, agent_failure, provider_error, budget, cancelled, no_capacity, infrastructure)
 
+BOOST_DEFINE_ENUM_CLASS(DeadLetterCategory, transient, upstream, permanent, fatal)
+
 // Worker control. Agent types and capabilities are also read in upper case.
 BOOST_DEFINE_ENUM_CLASS(WorkerType, po, developer)
 BOOST_DEFINE_ENUM_CLASS(AgentType, claude, factory, codex, custom)

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "shared/json/description.hpp"
+#include "shared/json/rule.hpp"
 
 namespace codegen::json::detail {
 
@@ -11,6 +12,43 @@ namespace codegen::json::detail {
 boost::json::value from_text(std::string_view text);
 template <class T>
 void decode(const boost::json::value& v, T& out, Errors& errors, const Path& path);
+
+template <class M>
+void keep(const Rule& rule, const M& value, Errors& errors, const Path& path) {
+    const auto note = [&](std::string message) {
+        if (!message.empty()) errors.add(path, std::move(message));
+    };
+    if constexpr (kIsOptional<M>) {
+        if (value) keep(rule, *value, errors, path);
+    } else if constexpr (kIsPatch<M>) {
+        if (value.value) keep(rule, *value.value, errors, path);
+        if (rule.keeps_value && value.clears()) note("cannot be cleared: expected a value, got null");
+    } else if constexpr (kIsVector<M>) {
+        if (value.size() < rule.min_items) note("is empty: expected " + std::string(rule.expected));
+        for (std::size_t i = 0; i < value.size(); ++i) keep(rule, value[i], errors, Path{&path, {}, i});
+    } else if constexpr (std::same_as<M, std::string>) {
+        note(breach(rule, std::string_view(value)));
+    } else if constexpr (DescribedEnum<M>) {
+        note(breach(rule, name_of(value)));
+    } else if constexpr (std::integral<M> || std::floating_point<M>) {
+        const auto shown = number_text(static_cast<std::conditional_t<std::integral<M>, std::int64_t, double>>(value));
+        note(breach(rule, static_cast<double>(value), shown));
+    }
+}
+
+template <class T>
+void check_needs(const boost::json::object& object, const T& out, Errors& errors, const Path& path) {
+    for (const auto& need : T::needs) {
+        const auto* field = object.if_contains(boost::json::string_view(need.field.data(), need.field.size()));
+        if (field && !field->is_null()) continue;
+        boost::mp11::mp_for_each<Members<T>>([&](auto d) {
+            if constexpr (DescribedEnum<std::remove_cvref_t<decltype(out.*d.pointer)>>)
+                if (need.if_field == d.name && name_of(out.*d.pointer) == need.is)
+                    errors.add(Path{&path, need.field}, "required field is missing where " +
+                                                            std::string(need.if_field) + " is " + std::string(need.is));
+        });
+    }
+}
 
 template <class T>
 void decode_struct(const boost::json::object& object, T& out, Errors& errors, const Path& path) {
@@ -28,11 +66,16 @@ void decode_struct(const boost::json::object& object, T& out, Errors& errors, co
                 meant = from_text(field->get_string());
                 field = &meant;
             }
-        if (field && (kIsPatch<M> || std::same_as<M, boost::json::value> || !field->is_null()))
+        if (field && (kIsPatch<M> || std::same_as<M, boost::json::value> || !field->is_null())) {
+            const std::size_t found = errors.list.size();
             decode(*field, out.*d.pointer, errors, here);
-        else if constexpr (!kIsOptional<M> && !kIsPatch<M> && !is_defaulted<C>(d.name))
+            if constexpr (has_rule<C>(d.name))
+                if (errors.list.size() == found) keep(rule_of<C>(d.name), out.*d.pointer, errors, here);
+        } else if constexpr (!kIsOptional<M> && !kIsPatch<M> && !is_defaulted<C>(d.name))
             errors.add(here, "required field is missing");
     });
+    if constexpr (requires { T::needs; })
+        if (errors.list.size() == before) check_needs(object, out, errors, path);
     if constexpr (requires { out.check(errors.list, std::string{}); })
         if (errors.list.size() == before) out.check(errors.list, path.prefix());
 }

@@ -6,10 +6,12 @@
 #include <concepts>
 #include <map>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "shared/json/enum.hpp"
 #include "shared/json/json.hpp"
+#include "shared/json/rule.hpp"
 
 namespace codegen::json::detail {
 
@@ -64,6 +66,21 @@ consteval bool is_defaulted(std::string_view name) {
 }
 template <class M, class C>
 C declaring_class(M C::*);
+template <class C>
+consteval bool has_rule(std::string_view name) {
+    if constexpr (requires { C::rules; })
+        for (const Rule& rule : C::rules)
+            if (rule.field == name) return true;
+    return false;
+}
+template <class C>
+constexpr const Rule& rule_of(std::string_view name) {  // has_rule
+    for (const Rule& rule : C::rules)
+        if (rule.field == name) return rule;
+    std::unreachable();
+}
+std::string number_text(double number);
+std::string number_text(std::int64_t number);
 
 template <class T>
 inline constexpr bool kIsText = std::same_as<T, std::string> || std::same_as<T, Timestamp> || DescribedEnum<T>;

@@ -1,9 +1,11 @@
 #include "shared/json/json.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/parser.hpp>
+#include <charconv>
 
 #include "shared/json/encode.hpp"
 
@@ -70,7 +72,36 @@ boost::json::value parse_own(std::string_view text) {
 
 Parsed<boost::json::value> parse_any(std::string_view text) { return detail::parse_text(text, {}); }
 
+std::string breach(const Rule& rule, std::string_view text) {
+    const auto shown = [&] {
+        std::string buffer;
+        return '"' + std::string(detail::as_utf8(text.substr(0, kQuoted), buffer)) + '"';
+    };
+    if (!rule.only.empty())
+        return text == rule.only ? "" : "unknown value " + shown() + ", expected one of " + std::string(rule.only);
+    std::size_t characters = 0;
+    for (const char c : text) characters += (static_cast<unsigned char>(c) & 0xc0) != 0x80 ? 1 : 0;
+    if (characters < rule.min_length && text.empty()) return "is empty: expected " + std::string(rule.expected);
+    if (characters < rule.min_length || characters > rule.max_length)
+        return "has " + std::to_string(characters) + " characters: expected " + std::string(rule.expected);
+    if (rule.accepts && !rule.accepts(text)) return "is " + shown() + ": expected " + std::string(rule.expected);
+    return {};
+}
+
+std::string breach(const Rule& rule, double number, std::string_view shown) {
+    const bool low = rule.above_minimum ? number <= rule.minimum : number < rule.minimum;
+    if (!low && number <= rule.maximum) return {};
+    return "is " + std::string(shown) + ": expected " + std::string(rule.expected);
+}
+
 namespace detail {
+
+std::string number_text(double number) {
+    std::array<char, 32> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
+    return {text.data(), end};
+}
+std::string number_text(std::int64_t number) { return std::to_string(number); }
 
 std::string Path::text() const {
     std::string s = up ? up->text() : std::string{};

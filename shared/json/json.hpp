@@ -11,6 +11,7 @@
 //   then
 //     keeps its initialiser. std::optional is never required. Everything else is.
 //   - `void normalize(boost::json::object&)` (static): older spellings, before decoding.
+//   - `static constexpr std::array<json::Rule, N> rules` and `needs`: ranges, lengths, patterns (rule.hpp).
 //   - `void check(FieldErrors&, const std::string& prefix) const`: rules across or within fields, after decoding.
 //     `prefix` is the struct's own path with a dot behind it, or empty.
 // Every class of a hierarchy lists its own defaulted members; a derived check() replaces its base's and calls it.

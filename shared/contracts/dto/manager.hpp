@@ -12,6 +12,7 @@
 
 #include "shared/base/result.hpp"
 #include "shared/base/timestamp.hpp"
+#include "shared/contracts/rules.hpp"
 #include "shared/contracts/vocabulary.hpp"
 
 namespace codegen::contracts {
@@ -20,6 +21,8 @@ namespace codegen::contracts {
 struct HostAnnouncement {
     std::string manager_url;    // http://, https:// or http+unix://
     std::int64_t capacity = 0;  // workers at once
+
+    static constexpr std::array<json::Rule, 1> rules{at_least("capacity", 0, "at least 0")};
 };
 BOOST_DESCRIBE_STRUCT(HostAnnouncement, (), (manager_url, capacity))
 
@@ -63,6 +66,9 @@ struct WorkerExec {
     std::int64_t timeout = 60;         // seconds
 
     static constexpr std::array<std::string_view, 1> defaulted{"timeout"};
+    static constexpr std::array<json::Rule, 2> rules{
+        {{.field = "command", .expected = "a program and its arguments", .min_items = 1},
+         between("timeout", 1, 3600, "1 to 3600 seconds")}};
     void check(FieldErrors& errors, const std::string& prefix) const;
 };
 BOOST_DESCRIBE_STRUCT(WorkerExec, (), (command, timeout))
@@ -91,7 +97,7 @@ struct ImagePrune {
     std::int64_t unused_for_hours = std::int64_t{24} * 7;  // 0: everything that is not in use now
 
     static constexpr std::array<std::string_view, 1> defaulted{"unused_for_hours"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 1> rules{between("unused_for_hours", 0, 87600, "0 to 87600 hours")};
 };
 BOOST_DESCRIBE_STRUCT(ImagePrune, (), (unused_for_hours))
 

@@ -11,6 +11,7 @@
 
 #include "shared/base/result.hpp"
 #include "shared/base/timestamp.hpp"
+#include "shared/contracts/rules.hpp"
 #include "shared/contracts/vocabulary.hpp"
 #include "shared/json/patch.hpp"
 
@@ -50,7 +51,7 @@ struct ProjectCreate {
     std::optional<boost::json::object> project_spec;
 
     static constexpr std::array<std::string_view, 3> defaulted{"status", "modules", "config"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 2> rules{client_id("id"), display_name("name")};
 };
 BOOST_DESCRIBE_STRUCT(ProjectCreate, (),
                       (id, name, description, status, modules, repository_url, github_repo_id, owner_id, config,
@@ -68,7 +69,8 @@ struct ProjectPatch {
     json::Patch<boost::json::object> config;
     json::Patch<boost::json::object> project_spec;
 
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 4> rules{display_name("name", true), not_cleared("status"),
+                                                     not_cleared("modules"), not_cleared("config")};
 };
 BOOST_DESCRIBE_STRUCT(ProjectPatch, (),
                       (name, description, status, modules, repository_url, github_repo_id, owner_id, config,

@@ -11,6 +11,7 @@
 
 #include "shared/base/result.hpp"
 #include "shared/base/timestamp.hpp"
+#include "shared/contracts/rules.hpp"
 #include "shared/contracts/vocabulary.hpp"
 #include "shared/json/patch.hpp"
 
@@ -49,7 +50,7 @@ struct TaskCreate {
     std::optional<std::string> callback_stream;
 
     static constexpr std::array<std::string_view, 1> defaulted{"task_metadata"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 1> rules{client_id("id")};
 };
 BOOST_DESCRIBE_STRUCT(TaskCreate, (), (id, project_id, type, spec, task_metadata, user_id, callback_stream))
 
@@ -64,7 +65,7 @@ struct TaskPatch {
     json::Patch<Timestamp> started_at;
     json::Patch<Timestamp> completed_at;
 
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 2> rules{not_cleared("status"), not_cleared("task_metadata")};
 };
 BOOST_DESCRIBE_STRUCT(TaskPatch, (),
                       (status, spec, task_metadata, result, error_message, callback_stream, started_at, completed_at))
@@ -90,6 +91,8 @@ struct TaskExecution {
     Timestamp created_at = system_now();
 
     static constexpr std::array<std::string_view, 1> defaulted{"created_at"};
+    static constexpr std::array<json::Rule, 1> rules{
+        {{.field = "id", .expected = "the request_id, 1 to 200 characters", .min_length = 1, .max_length = 200}}};
 };
 BOOST_DESCRIBE_STRUCT(TaskExecution, (),
                       (id, task_id, worker_id, started_at, finished_at, duration_ms, exit_code, status, result_data,

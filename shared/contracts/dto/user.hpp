@@ -10,6 +10,7 @@
 
 #include "shared/base/result.hpp"
 #include "shared/base/timestamp.hpp"
+#include "shared/contracts/rules.hpp"
 #include "shared/contracts/vocabulary.hpp"
 #include "shared/json/patch.hpp"
 
@@ -69,7 +70,8 @@ struct TokenCreate {
     std::optional<Timestamp> expires_at;
 
     static constexpr std::array<std::string_view, 1> defaulted{"actions"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 2> rules{client_id("id"), worker_name("worker_id")};
+    static constexpr std::array<json::Need, 2> needs{{{"user_id", "kind", "user"}, {"worker_id", "kind", "worker"}}};
 };
 BOOST_DESCRIBE_STRUCT(TokenCreate, (), (id, kind, user_id, worker_id, task_id, actions, expires_at))
 

@@ -10,6 +10,7 @@
 #include "shared/base/ids.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/timestamp.hpp"
+#include "shared/contracts/rules.hpp"
 #include "shared/contracts/vocabulary.hpp"
 
 namespace codegen::contracts {
@@ -20,7 +21,7 @@ struct QueueMeta {
     Timestamp timestamp = system_now();
 
     static constexpr std::array<std::string_view, 3> defaulted{"version", "correlation_id", "timestamp"};
-    void check(FieldErrors& errors, const std::string& prefix) const;  // version is "1"
+    static constexpr std::array<json::Rule, 1> rules{only("version", "1")};
 };
 BOOST_DESCRIBE_STRUCT(QueueMeta, (), (version, correlation_id, timestamp))
 

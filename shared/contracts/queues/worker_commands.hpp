@@ -38,6 +38,11 @@ struct WorkerConfig {
     std::optional<std::string> network;  // "none" or a network's name
 
     static constexpr std::array<std::string_view, 1> defaulted{"env_vars"};
+    static constexpr std::array<json::Rule, 2> rules{worker_name("name"),
+                                                     {.field = "cpu_limit",
+                                                      .expected = "a number of processors above 0 such as 1.5",
+                                                      .minimum = 0,
+                                                      .above_minimum = true}};
     void check(FieldErrors& errors, const std::string& prefix) const;
     friend bool operator==(const WorkerConfig&, const WorkerConfig&) = default;
 };
@@ -54,7 +59,7 @@ struct CreateWorkerCommand : QueueMeta {
     std::optional<std::string> callback_stream;
 
     static constexpr std::array<std::string_view, 3> defaulted{"command", "request_id", "context"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 1> rules{only("command", "create")};
 };
 BOOST_DESCRIBE_STRUCT(CreateWorkerCommand, (QueueMeta),
                       (command, request_id, config, context, workspace, callback_stream))
@@ -69,7 +74,7 @@ struct CollectWorkerCommand : QueueMeta {
     std::optional<std::string> callback_stream;
 
     static constexpr std::array<std::string_view, 2> defaulted{"command", "request_id"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 2> rules{only("command", "collect"), worker_name("worker_id")};
 };
 BOOST_DESCRIBE_STRUCT(CollectWorkerCommand, (QueueMeta),
                       (command, request_id, worker_id, branch, claimed_sha, callback_stream))
@@ -82,7 +87,7 @@ struct DeleteWorkerCommand : QueueMeta {
     std::optional<bool> keep_workspace;  // for a later create with workspace.resume, or until a delete without it
 
     static constexpr std::array<std::string_view, 2> defaulted{"command", "request_id"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 2> rules{only("command", "delete"), worker_name("worker_id")};
 };
 BOOST_DESCRIBE_STRUCT(DeleteWorkerCommand, (QueueMeta),
                       (command, request_id, worker_id, callback_stream, keep_workspace))
@@ -94,7 +99,7 @@ struct StatusWorkerCommand : QueueMeta {
     std::optional<std::string> callback_stream;
 
     static constexpr std::array<std::string_view, 2> defaulted{"command", "request_id"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 2> rules{only("command", "status"), worker_name("worker_id")};
 };
 BOOST_DESCRIBE_STRUCT(StatusWorkerCommand, (QueueMeta), (command, request_id, worker_id, callback_stream))
 

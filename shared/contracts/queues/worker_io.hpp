@@ -42,7 +42,8 @@ struct DeveloperWorkerInput {
     std::optional<std::vector<std::string>> allowed_commands;
 
     static constexpr std::array<std::string_view, 3> defaulted{"request_id", "timeout", "timestamp"};
-    void check(FieldErrors& errors, const std::string& prefix) const;
+    static constexpr std::array<json::Rule, 2> rules{at_least("timeout", 1, "at least 1 second"),
+                                                     at_least("budget_usd", 0, "0 or more US dollars")};
 };
 BOOST_DESCRIBE_STRUCT(DeveloperWorkerInput, (),
                       (request_id, task_id, project_id, prompt, timeout, timestamp, budget_usd, session_id,
