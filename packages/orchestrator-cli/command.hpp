@@ -34,6 +34,7 @@ void add_contracts_commands(CLI::App& app, Chosen& chosen);
 void add_deploy_commands(CLI::App& app, Chosen& chosen);
 void add_infra_commands(CLI::App& app, Chosen& chosen);
 void add_dead_letter_commands(CLI::App& app, Chosen& chosen);
+void add_mcp_command(CLI::App& app, Chosen& chosen);
 void add_about_commands(CLI::App& app, Chosen& chosen);  // completion, man
 
 // The group in --help of commands that are about this program, not about the control plane.

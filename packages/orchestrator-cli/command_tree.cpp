@@ -119,6 +119,7 @@ CommandTree::CommandTree()
     add_dead_letter_commands(app_, chosen_);
     add_diagnose_commands(app_, chosen_);
     add_contracts_commands(app_, chosen_);
+    add_mcp_command(app_, chosen_);
     add_about_commands(app_, chosen_);
 }
 
