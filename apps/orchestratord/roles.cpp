@@ -123,6 +123,8 @@ struct Roles::Impl {
         options.body_limit = static_cast<std::size_t>(configuration.bytes("API_BODY_LIMIT"));
         options.allow_header_auth = configuration.integer("ALLOW_HEADER_AUTH") == 1;
         options.state_directory = state.path();
+        options.secrets_key = configuration.text("SECRETS_KEY");
+        options.secrets_key_file = configuration.text("SECRETS_KEY_FILE");
         api = std::make_unique<api::Service>(*database, options);
         auto ready = co_await api->bootstrap();
         if (!ready) co_return std::unexpected(in_context(ready.error(), "api"));

@@ -1,4 +1,4 @@
-// Who reaches what: every route with every kind of caller.
+// Who reaches what, beyond the table of routes_servicetest.cpp.
 #include "services/api/api_fixture.hpp"
 
 namespace codegen::api {
@@ -24,45 +24,6 @@ class AccessTest : public ApiFixture {
         must(201, admin("POST", "/api/task-executions", boost::json::serialize(execution)));
     }
 
-    // The route with the owner's objects put in.
-    std::string target_of(const http::Router::Route& route) const {
-        std::string target = route.pattern;
-        const auto put = [&](const std::string& name, const std::string& value) {
-            if (const auto at = target.find(name); at != std::string::npos) target.replace(at, name.size(), value);
-        };
-        const bool is_project = target.starts_with("/api/projects");
-        const bool is_user = target.starts_with("/api/users");
-        const bool is_execution = target.starts_with("/api/task-executions");
-        put("{telegram_id}", "100");
-        put("{model_id...}", "some/model");
-        put("{name}", "host-1");
-        put("{id}", is_project ? project_ : is_user ? std::to_string(owner_) : is_execution ? execution_ : task_);
-        return target;
-    }
-    // A body that would do if the caller were allowed; it names the owner's things.
-    std::string body_of(const http::Router::Route& route) const {
-        if (route.method == "GET" || route.method == "DELETE") return {};
-        if (route.pattern == "/api/tasks")
-            return boost::json::serialize(boost::json::object{{"project_id", project_}, {"type", "engineering"}});
-        if (route.pattern.starts_with("/api/tasks/")) return R"({"spec": "mine now"})";
-        if (route.pattern.starts_with("/api/users")) return R"({"telegram_id": 300})";
-        if (route.pattern == "/api/hosts/{name}") return R"({"manager_url": "http://h:8100", "capacity": 4})";
-        if (route.pattern == "/api/tokens") return R"({"kind": "admin"})";
-        if (route.pattern == "/api/task-executions")
-            return boost::json::serialize(boost::json::object{{"id", new_uuid()},
-                                                              {"task_id", task_},
-                                                              {"worker_id", "dev-1"},
-                                                              {"started_at", "2026-01-10T12:00:00Z"},
-                                                              {"status", "success"}});
-        return boost::json::serialize(boost::json::object{{"name", "taken"}, {"owner_id", owner_}});
-    }
-    http::Response ask(const http::Router::Route& route, const std::string& token, const Extra& extra = {}) {
-        return send(route.method, target_of(route), token, body_of(route), extra);
-    }
-    static bool is_open(const http::Router::Route& route) {
-        return route.pattern.ends_with("/health") || route.pattern == "/openapi.json" || route.pattern == "/docs";
-    }
-
     std::int64_t owner_ = 0;
     std::int64_t stranger_ = 0;
     std::string owner_token_;
@@ -72,65 +33,22 @@ class AccessTest : public ApiFixture {
     const std::string execution_ = new_uuid();
 };
 
-TEST_F(AccessTest, WithoutATokenOnlyHealthAndDocumentsAnswer) {
-    const auto routes = service_->routes();
-    ASSERT_GE(routes.size(), 24u);
-    for (const auto& route : routes) {
-        const auto response = ask(route, "");
-        EXPECT_EQ(response.status, is_open(route) ? 200u : 401u) << route.method << " " << route.pattern;
-        if (is_open(route)) continue;
-        EXPECT_EQ(response.headers.get("WWW-Authenticate"), "Bearer");
-        EXPECT_EQ(response.headers.get("Content-Type"), "application/problem+json");
-    }
-}
-
-TEST_F(AccessTest, AWrongOrRevokedOrExpiredTokenIs401Everywhere) {
+TEST_F(AccessTest, AWrongOrRevokedOrExpiredTokenIs401) {
     const auto revoked = make_token({{"id", "0a0a0a0a-0a0a-4a0a-8a0a-0a0a0a0a0a0a"}, {"kind", "admin"}});
     must(204, admin("DELETE", "/api/tokens/0A0A0A0A-0a0a-4a0a-8a0a-0a0a0a0a0a0a"));
     const auto expired = make_token({{"kind", "admin"}, {"expires_at", "2026-01-10T12:00:00.5Z"}});
     EXPECT_EQ(send("GET", "/api/projects", expired).status, 200u);
     now_ += std::chrono::seconds(1);
     for (const auto& token : {revoked, expired, std::string("nonsense"), admin_ + "x", std::string(" ")}) {
-        for (const auto& route : service_->routes()) {
-            if (!is_open(route)) EXPECT_EQ(ask(route, token).status, 401u) << route.method << " " << route.pattern;
-        }
+        EXPECT_EQ(send("GET", "/api/projects", token).status, 401u);
     }
     EXPECT_THAT(send("GET", "/api/projects", expired).body, HasSubstr("expired at 2026-01-10T12:00:00.5"));
     EXPECT_EQ(send("GET", "/api/projects", "", {}, {{"Authorization", "Basic abc"}}).status, 401u);
     EXPECT_EQ(send("GET", "/api/projects", "", {}, {{"Authorization", "bearer " + admin_}}).status, 200u);
 }
 
-TEST_F(AccessTest, AWorkerReachesNothingThatItsTokenDoesNotAllow) {
-    for (const auto& actions : {boost::json::array{}, boost::json::array{"respond", "result", "diagnose.api"}}) {
-        const auto token = worker_token(task_, actions);
-        for (const auto& route : service_->routes()) {
-            const auto response = ask(route, token);
-            EXPECT_EQ(response.status, is_open(route) ? 200u : 403u) << route.method << " " << route.pattern;
-        }
-    }
-}
-
 TEST_F(AccessTest, EvenAWorkerThatMayEverythingReachesOnlyTheWorkOfItsTask) {
     const auto token = worker_token(task_, {"*"});
-    const std::map<std::string, unsigned> expected{
-        {"POST /api/projects", 201},
-        {"GET /api/projects", 200},
-        {"GET /api/projects/{id}", 200},
-        {"POST /api/tasks", 201},
-        {"GET /api/tasks", 200},
-        {"GET /api/tasks/{id}", 200},
-        {"GET /health", 200},
-        {"GET /api/health", 200},
-        {"GET /openapi.json", 200},
-        {"GET /docs", 200},
-        {"GET /api/task-executions", 200},
-        {"GET /api/task-executions/{id}", 200},
-    };
-    for (const auto& route : service_->routes()) {
-        const auto known = expected.find(route.method + " " + route.pattern);
-        EXPECT_EQ(ask(route, token).status, known == expected.end() ? 403u : known->second)
-            << route.method << " " << route.pattern;
-    }
     const auto other_project = make_project(owner_token_, "other");  // the same user's, but not this task's
     const auto other_task = make_task(owner_token_, other_project);
     EXPECT_EQ(send("GET", "/api/projects/" + other_project, token).status, 404u);
@@ -182,66 +100,6 @@ TEST_F(AccessTest, AWorkerWithoutATaskWorksForItsUser) {
     const auto lost = worker_token(new_uuid(), {"*"});  // a task that does not exist
     EXPECT_EQ(must(200, send("GET", "/api/projects", lost)).as_array().size(), 0u);
     EXPECT_EQ(send("GET", "/api/tasks/" + task_, lost).status, 404u);
-}
-
-TEST_F(AccessTest, AnotherUserSeesAndChangesNothing) {
-    const std::map<std::string, unsigned> expected{
-        {"POST /api/users", 403},
-        {"POST /api/users/upsert", 403},
-        {"GET /api/users", 200},
-        {"GET /api/users/{id}", 404},
-        {"POST /api/projects", 403},
-        {"GET /api/users/by-telegram/{telegram_id}", 404},
-        {"GET /api/projects", 200},
-        {"GET /api/projects/{id}", 404},
-        {"PUT /api/projects/{id}", 403},
-        {"PATCH /api/projects/{id}", 403},
-        {"DELETE /api/projects/{id}", 404},
-        {"POST /api/tasks", 422},
-        {"GET /api/tasks", 200},
-        {"GET /api/tasks/{id}", 404},
-        {"PATCH /api/tasks/{id}", 404},
-        {"POST /api/task-executions", 403},
-        {"GET /api/task-executions", 200},
-        {"GET /api/task-executions/{id}", 404},
-        {"POST /api/tokens", 403},
-        {"GET /api/tokens", 403},
-        {"GET /api/tokens/self", 200},
-        {"PUT /api/hosts/{name}", 403},
-        {"GET /api/hosts", 200},
-        {"DELETE /api/tokens/{id}", 403},
-        {"GET /api/available-models", 200},  // nobody's own
-        {"GET /api/available-models/{model_id...}", 404},
-        {"PUT /api/available-models/{model_id...}", 403},
-        {"GET /health", 200},
-        {"GET /api/health", 200},
-        {"GET /openapi.json", 200},
-        {"GET /docs", 200},
-        {"GET /metrics", 200},
-    };
-    const auto project_before = admin("GET", "/api/projects/" + project_).body;
-    const auto task_before = admin("GET", "/api/tasks/" + task_).body;
-    for (const auto& route : service_->routes()) {
-        const auto name = route.method + " " + route.pattern;
-        ASSERT_TRUE(expected.contains(name)) << "a new route; say here what a stranger gets: " << name;
-        const auto response = ask(route, stranger_token_);
-        EXPECT_EQ(response.status, expected.at(name)) << name;
-        EXPECT_EQ(response.body.find("shop"), std::string::npos) << name;
-        EXPECT_EQ(response.body.find("add a button"), std::string::npos) << name;
-    }
-    for (const auto* list : {"/api/projects", "/api/tasks", "/api/task-executions"}) {
-        EXPECT_EQ(send("GET", list, stranger_token_).body, "[]") << list;
-        EXPECT_EQ(send("GET",
-                       std::string(list) + "?owner_id=" + std::to_string(owner_) + "&task_id=" + task_ +
-                           "&project_id=" + project_ + "&user_id=" + std::to_string(owner_),
-                       stranger_token_)
-                      .body,
-                  "[]")
-            << list;
-    }
-    EXPECT_EQ(must(200, send("GET", "/api/users", stranger_token_)).as_array().size(), 1u);
-    EXPECT_EQ(admin("GET", "/api/projects/" + project_).body, project_before);
-    EXPECT_EQ(admin("GET", "/api/tasks/" + task_).body, task_before);
 }
 
 TEST_F(AccessTest, TheOwnerHasHisOwn) {

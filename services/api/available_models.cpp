@@ -6,7 +6,8 @@
 #include <boost/json/serialize.hpp>
 #include <cmath>
 
-#include "services/api/resource.hpp"
+#include "services/api/columns.hpp"
+#include "services/api/objects.hpp"
 #include "shared/contracts/dto/settings.hpp"
 
 namespace codegen::api {
@@ -17,20 +18,8 @@ using contracts::AvailableModel;
 constexpr std::size_t kLongestName = 200;
 constexpr double kHighestPrice = 1e6;  // USD per million tokens: more is a mistake of unit
 
-std::optional<double> price_column(const storage::Row& row, std::string_view column) {
-    if (row.is_null(column)) return std::nullopt;
-    return row.real(column);
-}
-
-std::string write_model(const storage::Row& row) {
-    return json::write(AvailableModel{.id = row.text("id"),
-                                      .provider = row.text("provider"),
-                                      .context_window = row.optional_integer("context_window"),
-                                      .input_price = price_column(row, "input_price"),
-                                      .output_price = price_column(row, "output_price"),
-                                      .cache_read_price = price_column(row, "cache_read_price"),
-                                      .cache_write_price = price_column(row, "cache_write_price")});
-}
+constexpr Table kTable{
+    .name = "available_models", .what = "available-model", .id = Page::Id::text, .write = write_record<AvailableModel>};
 
 bool is_name(std::string_view text) {
     return !text.empty() && text.size() <= kLongestName &&
@@ -80,44 +69,34 @@ Task<http::Response> put(const Context* context) {
     const auto id = context->param("model_id");
     auto model = model_of(*context, id);
     if (!model) co_return model.error();
+    if (demands_match(context->request)) {
+        auto changes = assignments_of(*model);
+        auto answer = co_await answer_changed(context, &kTable, Where(), id, std::move(changes));
+        co_return answer;
+    }
     auto known = co_await context->database.query("SELECT id FROM available_models WHERE id = :id", {{"id", id}});
     if (!known) co_return problem_of(known.error());
+    auto values = assignments_of(*model);
+    values.set("created_at", to_micros(context->now));
     auto stored = co_await context->database.query(
-        "INSERT INTO available_models (id, provider, context_window, input_price, output_price, cache_read_price, "
-        "cache_write_price, created_at) VALUES (:id, :provider, :context_window, :input_price, :output_price, "
-        ":cache_read_price, :cache_write_price, :now) ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, "
-        "context_window = excluded.context_window, input_price = excluded.input_price, "
-        "output_price = excluded.output_price, cache_read_price = excluded.cache_read_price, "
-        "cache_write_price = excluded.cache_write_price RETURNING *",
-        {{"id", id},
-         {"provider", model->provider},
-         {"context_window", model->context_window},
-         {"input_price", model->input_price},
-         {"output_price", model->output_price},
-         {"cache_read_price", model->cache_read_price},
-         {"cache_write_price", model->cache_write_price},
-         {"now", to_micros(context->now)}});
+        values.insert_into(kTable.name) +
+            " ON CONFLICT (id) DO UPDATE SET provider = excluded.provider, "
+            "context_window = excluded.context_window, input_price = excluded.input_price, "
+            "output_price = excluded.output_price, cache_read_price = excluded.cache_read_price, "
+            "cache_write_price = excluded.cache_write_price, revision = available_models.revision + 1 RETURNING *",
+        std::move(values.parameters));
     if (!stored) co_return problem_of(stored.error());
-    co_return json_text(known->rows.empty() ? 201 : 200, write_model(stored->rows.at(0)));
+    co_return object_answer(known->rows.empty() ? 201 : 200, kTable, stored->rows.at(0));
 }
 
 Task<http::Response> list(const Context* context) {
-    auto page = Page::parse(context->match);
-    if (!page) co_return page.error();
-    Where where;
-    filter_text(*context, "provider", where);
-    auto select = page->select("*", "available_models", std::move(where), Page::Id::text);
-    auto rows = co_await context->database.query(std::move(select.sql), std::move(select.parameters));
-    if (!rows) co_return problem_of(rows.error());
-    co_return page->answer(rows->rows, context->request.target, write_model);
+    Filters filters(*context);
+    filters.text("provider");
+    return answer_list(context, &kTable, std::move(filters));
 }
 
 Task<http::Response> get(const Context* context) {
-    const auto id = context->param("model_id");
-    auto rows = co_await context->database.query("SELECT * FROM available_models WHERE id = :id", {{"id", id}});
-    if (!rows) co_return problem_of(rows.error());
-    if (rows->rows.empty()) co_return not_found("available-model", id);
-    co_return json_text(200, write_model(rows->rows.front()));
+    return answer_object(context, &kTable, Where(), context->param("model_id"));
 }
 
 constexpr RouteSpec kRoutes[] = {

@@ -1,7 +1,7 @@
 // /api/hosts: where the worker-managers are.
 #include <fmt/format.h>
 
-#include "services/api/resource.hpp"
+#include "services/api/objects.hpp"
 #include "shared/contracts/dto/infrastructure.hpp"
 #include "shared/contracts/dto/manager.hpp"
 #include "shared/http/url.hpp"
@@ -29,6 +29,8 @@ std::string write_host(const storage::Row& row) {
                             .capacity = row.integer("capacity"),
                             .last_seen = time_column(row, "last_seen")});
 }
+
+constexpr Table kTable{.name = "hosts", .what = "host", .id = Page::Id::text, .write = write_host};
 
 // People's commands send their token to manager_url: only a service may say where that is.
 Task<http::Response> announce(const Context* context) {
@@ -61,14 +63,7 @@ Task<http::Response> announce(const Context* context) {
     co_return json_text(200, write_host(stored->rows.at(0)));
 }
 
-Task<http::Response> list(const Context* context) {
-    auto page = Page::parse(context->match);
-    if (!page) co_return page.error();
-    auto select = page->select("*", "hosts", Where(), Page::Id::text);
-    auto rows = co_await context->database.query(std::move(select.sql), std::move(select.parameters));
-    if (!rows) co_return problem_of(rows.error());
-    co_return page->answer(rows->rows, context->request.target, write_host);
-}
+Task<http::Response> list(const Context* context) { return answer_list(context, &kTable, Filters(*context)); }
 
 constexpr RouteSpec kRoutes[] = {
     {"PUT",

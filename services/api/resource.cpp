@@ -41,23 +41,6 @@ std::unexpected<http::Response> invalid_field(std::string path, std::string mess
     return std::unexpected(http::problem(422, "the body is not valid", {{std::move(path), std::move(message)}}));
 }
 
-std::expected<void, http::Response> filter_number(const Context& context, std::string_view name, Where& where) {
-    const auto* text = context.query(name);
-    if (!text) return {};
-    const auto number = Context::number(*text);
-    if (!number) {
-        return std::unexpected(
-            http::problem(422, "the query is not valid",
-                          {{std::string(name), "is \"" + text->substr(0, 40) + "\": expected an integer"}}));
-    }
-    where.equals(name, *number);
-    return {};
-}
-
-void filter_text(const Context& context, std::string_view name, Where& where) {
-    if (const auto* text = context.query(name)) where.equals(name, *text);
-}
-
 void limit_to_visible_projects(const Caller& caller, Where& where) {
     if (caller.sees_all()) return;
     if (caller.is_worker() && caller.task_id) {
@@ -101,15 +84,5 @@ std::string lower_case(std::string_view text) {
 }
 
 std::string id_or_new(const std::optional<std::string>& id) { return id ? lower_case(*id) : new_uuid(); }
-
-Task<http::Response> answer_repeated(const Context* context, std::string what, std::string table, std::string id,
-                                     std::string hash, std::string (*write_row)(const storage::Row&)) {
-    auto found = co_await context->database.query("SELECT * FROM " + table + " WHERE id = :id", {{"id", id}});
-    if (!found) co_return problem_of(found.error());
-    if (!found->rows.empty() && found->rows.front().text("request_hash") == hash) {
-        co_return json_text(200, write_row(found->rows.front()));
-    }
-    co_return http::problem(409, fmt::format("{} {} exists already and was made with another body", what, id));
-}
 
 }  // namespace codegen::api

@@ -11,9 +11,12 @@
 #include "services/api/rows.hpp"
 #include "shared/http/router.hpp"
 #include "shared/json/json.hpp"
+#include "shared/secrets/secret_box.hpp"
 #include "shared/storage/database.hpp"
 
 namespace codegen::api {
+
+struct Table;
 
 // Lives while its handler runs.
 struct Context {
@@ -24,6 +27,7 @@ struct Context {
     Timestamp now;
     const Metrics& metrics;
     const RouteSpec& route;
+    const secrets::SecretBox& secrets;
 
     std::string param(std::string_view name) const;  // a path parameter
     std::string id() const;                          // the path parameter "id", a UUID in lower case
@@ -40,6 +44,13 @@ std::span<const RouteSpec> task_execution_routes();
 std::span<const RouteSpec> token_routes();
 std::span<const RouteSpec> available_model_routes();
 std::span<const RouteSpec> host_routes();
+std::span<const RouteSpec> server_routes();
+std::span<const RouteSpec> allocation_routes();
+std::span<const RouteSpec> incident_routes();
+std::span<const RouteSpec> service_deployment_routes();
+std::span<const RouteSpec> agent_config_routes();
+std::span<const RouteSpec> api_key_routes();
+std::span<const RouteSpec> resource_routes();
 std::span<const RouteSpec> health_routes();
 std::span<const RouteSpec> document_routes();  // documents.cpp, which also lists all of these
 std::vector<storage::Migration> migrations();
@@ -59,24 +70,6 @@ std::expected<T, http::Response> body_of(const Context& context) {
 }
 std::unexpected<http::Response> invalid_field(std::string path, std::string message);
 
-// A query filter that must be one of an enum's names; adds `column = value`.
-template <class E>
-std::expected<void, http::Response> filter_enum(const Context& context, std::string_view name, std::string_view column,
-                                                Where& where) {
-    const auto* text = context.query(name);
-    if (!text) return {};
-    const auto value = json::enum_from<E>(*text);
-    if (!value) {
-        return std::unexpected(http::problem(422, "the query is not valid",
-                                             {{std::string(name), "unknown value \"" + text->substr(0, 80) +
-                                                                      "\", expected one of " + json::names_of<E>()}}));
-    }
-    where.equals(column, std::string(json::name_of(*value)));
-    return {};
-}
-std::expected<void, http::Response> filter_number(const Context& context, std::string_view name, Where& where);
-void filter_text(const Context& context, std::string_view name, Where& where);
-
 // What the caller may see of a table, as SQL.
 void limit_to_visible_projects(const Caller& caller, Where& where);
 void limit_to_visible_tasks(const Caller& caller, Where& where);
@@ -86,9 +79,8 @@ Task<std::expected<bool, http::Response>> sees_project(const Context* context, s
 // The client's id in lower case, or a new one.
 std::string id_or_new(const std::optional<std::string>& id);
 std::string lower_case(std::string_view text);
-// POST with an id that exists: the same request again (`hash` as stored in request_hash) is 200 with the object as it
+// POST with a key that exists: the same request again (`hash` as stored in request_hash) is 200 with the object as it
 // is now, another one 409.
-Task<http::Response> answer_repeated(const Context* context, std::string what, std::string table, std::string id,
-                                     std::string hash, std::string (*write_row)(const storage::Row&));
+Task<http::Response> answer_repeated(const Context* context, const Table* table, std::string id, std::string hash);
 
 }  // namespace codegen::api

@@ -65,6 +65,7 @@ std::vector<unsigned> statuses_of(const RouteSpec& spec) {
         {400, 413, 500, 503});  // bad percent-encoding, a body over the limit, trouble of ours, the database
     if (spec.access != Access::open) statuses.insert({401, 403});
     if (!spec.contract.request.name.empty()) statuses.insert(422);
+    if (spec.method == "PUT" || spec.method == "PATCH") statuses.insert(412);
     if (spec.contract.paged || !spec.contract.query.front().name.empty()) statuses.insert(422);
     return {statuses.begin(), statuses.end()};
 }

@@ -53,6 +53,8 @@ std::string next_target(std::string_view target, std::string_view cursor) {
 http::Response problem_of(const Error& error) {
     if (error.code == "duplicate" || error.code == "conflict") return http::problem(409, error.message);
     if (error.code == "constraint") return http::problem(422, error.message);
+    if (error.code == "invalid")
+        return http::problem(422, "the database cannot hold such a value: a text with a NUL, or a number too large");
     log::error("the database refused", {{"error", error.message}});
     return http::problem(503, "the database cannot serve this request now; the reason is in the log of the api");
 }
@@ -108,9 +110,28 @@ std::optional<std::int64_t> micros_of(const std::optional<Timestamp>& time) {
 }
 
 void Assignments::set(std::string_view column, storage::Value value) {
-    if (!sql.empty()) sql += ", ";
-    sql += fmt::format("{0} = :{0}", column);
+    if (std::ranges::find(columns, column) == columns.end()) columns.emplace_back(column);
     parameters.set(column, std::move(value));
+}
+
+void Assignments::set_sealed(std::string_view column, std::string value, std::string key_id) {
+    set(column, std::move(value));
+    sealed_with = std::move(key_id);
+}
+
+void Assignments::drop(std::string_view column) {
+    std::erase(columns, column);
+    if (const auto at = parameters.values.find(column); at != parameters.values.end()) parameters.values.erase(at);
+}
+
+std::string Assignments::sql() const {
+    auto all = others;
+    for (const auto& column : columns) all.push_back(fmt::format("{0} = :{0}", column));
+    return fmt::format("{}", fmt::join(all, ", "));
+}
+
+std::string Assignments::insert_into(std::string_view table) const {
+    return fmt::format("INSERT INTO {} ({}) VALUES (:{})", table, fmt::join(columns, ", "), fmt::join(columns, ", :"));
 }
 
 void Where::add(std::string condition) { conditions.push_back(std::move(condition)); }
@@ -151,9 +172,10 @@ std::expected<Page, http::Response> Page::parse(const http::Match& match) {
     return page;
 }
 
-storage::Statement Page::select(std::string_view columns, std::string_view table, Where where, Id id) const {
+storage::Statement Page::select(std::string_view columns, std::string_view table, Where where, Id id,
+                                std::string_view key) const {
     if (!after_id_.empty()) {
-        where.add("(created_at > :page_time OR (created_at = :page_time AND id > :page_id))");
+        where.add(fmt::format("(created_at > :page_time OR (created_at = :page_time AND {} > :page_id))", key));
         where.parameters.set("page_time", after_time_);
         if (id == Id::number) {
             where.parameters.set("page_id", number_of<std::int64_t>(after_id_).value_or(0));
@@ -162,9 +184,9 @@ storage::Statement Page::select(std::string_view columns, std::string_view table
         }
     }
     where.parameters.set("page_limit", limit_ + 1);
-    return {fmt::format("SELECT {}, created_at AS page_time, CAST(id AS TEXT) AS page_id FROM {}{} "
-                        "ORDER BY created_at, id LIMIT :page_limit",
-                        columns, table, where.sql()),
+    return {fmt::format("SELECT {0}, created_at AS page_time, CAST({1} AS TEXT) AS page_id FROM {2}{3} "
+                        "ORDER BY created_at, {1} LIMIT :page_limit",
+                        columns, key, table, where.sql()),
             std::move(where.parameters),
             {}};
 }

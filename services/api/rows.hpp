@@ -39,15 +39,22 @@ E enum_column(const storage::Row& row, std::string_view column) {
     return *value;
 }
 
-// "a = :a, b = :b" with its values, for UPDATE.
+// "a = :a, b = :b" with its values: for UPDATE, and for INSERT.
 struct Assignments {
     void set(std::string_view column, storage::Value value);
     template <class T>
     void set(std::string_view column, const std::optional<T>& value) {
         set(column, value ? storage::Value(*value) : storage::Value());
     }
-    std::string sql;
+    // A sealed value: written only while `key_id` is the key of the database (secret_key.hpp).
+    void set_sealed(std::string_view column, std::string value, std::string key_id);
+    void drop(std::string_view column);
+    std::string sql() const;
+    std::string insert_into(std::string_view table) const;  // "INSERT INTO table (a, b) VALUES (:a, :b)"
+    std::vector<std::string> columns;
+    std::vector<std::string> others;  // "revision = revision + 1": not for INSERT
     storage::Parameters parameters;
+    std::string sealed_with;  // empty: nothing is sealed
 };
 
 // Conditions joined by AND.
@@ -59,7 +66,7 @@ struct Where {
     storage::Parameters parameters;
 };
 
-// `limit` and `cursor` of a list. Rows are in the order (sort column, id), oldest first; the cursor holds both of the
+// `limit` and `cursor` of a list. Rows are in the order (created_at, key), oldest first; the cursor holds both of the
 // last row, so a page costs the same however deep it is.
 class Page {
   public:
@@ -68,7 +75,8 @@ class Page {
 
     enum class Id { text, number };
     // SELECT `columns` FROM `table` with `where`, ordered, one row more than asked for.
-    storage::Statement select(std::string_view columns, std::string_view table, Where where, Id id) const;
+    storage::Statement select(std::string_view columns, std::string_view table, Where where, Id id,
+                              std::string_view key) const;
     // The answer: `write_row` each, and `Link` when there are more.
     http::Response answer(const std::vector<storage::Row>& rows, std::string_view target,
                           const std::function<std::string(const storage::Row&)>& write_row) const;

@@ -57,6 +57,72 @@ CREATE TABLE hosts (
     id TEXT PRIMARY KEY, manager_url TEXT NOT NULL, capacity BIGINT NOT NULL, last_seen BIGINT NOT NULL,
     created_at BIGINT NOT NULL);
 CREATE INDEX hosts_page ON hosts (created_at, id);
+)"},
+            {4, "revisions", R"(
+ALTER TABLE projects ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE available_models ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+)"},
+            {5, "servers and what runs on them", R"(
+CREATE TABLE servers (
+    handle TEXT PRIMARY KEY, host TEXT NOT NULL, public_ip TEXT NOT NULL, ssh_user TEXT NOT NULL, ssh_key_enc TEXT,
+    capacity_cpu BIGINT NOT NULL, capacity_ram_mb BIGINT NOT NULL, capacity_disk_mb BIGINT NOT NULL,
+    used_ram_mb BIGINT NOT NULL, used_disk_mb BIGINT NOT NULL, os_template TEXT, is_managed BIGINT NOT NULL,
+    status TEXT NOT NULL, notes TEXT, last_health_check BIGINT, provisioning_attempts BIGINT NOT NULL DEFAULT 0,
+    provisioning_started_at BIGINT, last_incident BIGINT, labels TEXT NOT NULL, request_hash TEXT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 0, created_at BIGINT NOT NULL);
+CREATE INDEX servers_page ON servers (created_at, handle);
+
+CREATE TABLE allocations (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, server_handle TEXT NOT NULL REFERENCES servers (handle), port BIGINT NOT NULL,
+    project_id TEXT REFERENCES projects (id) ON DELETE SET NULL, service_name TEXT NOT NULL,
+    allocated_at BIGINT NOT NULL, created_at BIGINT NOT NULL, UNIQUE (server_handle, port));
+CREATE INDEX allocations_page ON allocations (created_at, id);
+CREATE INDEX allocations_project ON allocations (project_id, created_at, id);
+
+CREATE TABLE incidents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, server_handle TEXT NOT NULL REFERENCES servers (handle),
+    incident_type TEXT NOT NULL, severity TEXT NOT NULL, status TEXT NOT NULL, title TEXT, detected_at BIGINT NOT NULL,
+    resolved_at BIGINT, details TEXT NOT NULL, affected_services TEXT NOT NULL, recovery_attempts BIGINT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 0, created_at BIGINT NOT NULL);
+CREATE INDEX incidents_page ON incidents (created_at, id);
+CREATE INDEX incidents_server ON incidents (server_handle, created_at, id);
+CREATE INDEX incidents_status ON incidents (status, created_at, id);
+
+CREATE TABLE service_deployments (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project_id TEXT NOT NULL REFERENCES projects (id),
+    service_name TEXT NOT NULL, server_handle TEXT NOT NULL REFERENCES servers (handle), port BIGINT NOT NULL,
+    status TEXT NOT NULL, url TEXT, deployed_at BIGINT NOT NULL, deployment_info TEXT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 0, created_at BIGINT NOT NULL);
+CREATE INDEX service_deployments_page ON service_deployments (created_at, id);
+CREATE INDEX service_deployments_project ON service_deployments (project_id, created_at, id);
+CREATE INDEX service_deployments_server ON service_deployments (server_handle, created_at, id);
+)"},
+            {6, "settings and keys", R"(
+CREATE TABLE agent_configs (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, model TEXT NOT NULL, system_prompt TEXT NOT NULL,
+    is_active BIGINT NOT NULL, version BIGINT NOT NULL, request_hash TEXT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 0, created_at BIGINT NOT NULL);
+CREATE INDEX agent_configs_page ON agent_configs (created_at, id);
+
+CREATE TABLE cli_agent_configs (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, provider TEXT NOT NULL, model_name TEXT, prompt_template TEXT NOT NULL,
+    timeout_seconds BIGINT NOT NULL, workspace_image TEXT, required_credentials TEXT NOT NULL,
+    provider_settings TEXT NOT NULL, is_active BIGINT NOT NULL, version BIGINT NOT NULL, request_hash TEXT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 0, created_at BIGINT NOT NULL);
+CREATE INDEX cli_agent_configs_page ON cli_agent_configs (created_at, id);
+
+CREATE TABLE resources (
+    handle TEXT PRIMARY KEY, resource_type TEXT NOT NULL, name TEXT NOT NULL, metadata TEXT NOT NULL,
+    request_hash TEXT NOT NULL, revision BIGINT NOT NULL DEFAULT 0, created_at BIGINT NOT NULL);
+CREATE INDEX resources_page ON resources (created_at, handle);
+
+CREATE TABLE secret_keys (id TEXT PRIMARY KEY, used_at BIGINT NOT NULL, created_at BIGINT NOT NULL);
+
+CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY, service TEXT NOT NULL, owner TEXT NOT NULL, key_enc TEXT NOT NULL, type TEXT NOT NULL,
+    project_id TEXT REFERENCES projects (id) ON DELETE CASCADE, revision BIGINT NOT NULL DEFAULT 0,
+    created_at BIGINT NOT NULL, UNIQUE (service, owner));
 )"}};
 }
 

@@ -109,7 +109,8 @@ struct Service::Impl {
                               .caller = caller,
                               .now = now,
                               .metrics = self->metrics_,
-                              .route = *spec};
+                              .route = *spec,
+                              .secrets = self->secrets_.value()};
         auto response = co_await spec->handler(&context);
         if (self->options_.strict_contracts)
             if (const auto breach = breach_of(*spec, response); !breach.empty())
@@ -151,6 +152,7 @@ struct Service::Impl {
     const Options options_;
     http::Router router_;
     Metrics metrics_;
+    std::optional<secrets::SecretBox> secrets_;  // since bootstrap()
 };
 
 Service::Service(storage::Database& database, Options options)
@@ -158,7 +160,21 @@ Service::Service(storage::Database& database, Options options)
 Service::~Service() = default;
 
 Task<Result<void>> Service::bootstrap() {
-    return prepare_store(&impl_->database_, impl_->options_.state_directory, impl_->options_.clock());
+    auto* self = impl_.get();
+    const auto now = self->options_.clock();
+    auto prepared = co_await prepare_store(&self->database_, self->options_.state_directory, now);
+    if (!prepared) co_return prepared;
+    auto box = co_await open_secrets(&self->database_, secret_key_source(), now);
+    if (!box) co_return std::unexpected(box.error());
+    self->secrets_ = std::move(*box);
+    co_return Result<void>();
+}
+
+SecretKeySource Service::secret_key_source() const {
+    const auto& options = impl_->options_;
+    return {.key = options.secrets_key,
+            .file = options.secrets_key_file,
+            .own_file = options.state_directory / "secrets.key"};
 }
 
 http::Handler Service::handler() {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "services/api/secret_key.hpp"
 #include "shared/base/timestamp.hpp"
 #include "shared/http/router.hpp"
 #include "shared/http/server.hpp"
@@ -17,7 +18,10 @@ struct Options {
     std::size_t body_limit = 4u << 20;  // bytes of a request body; beyond it 413
     // ALLOW_HEADER_AUTH=1: X-Telegram-ID without a token is believed on loopback TCP. Development only.
     bool allow_header_auth = false;
-    std::filesystem::path state_directory;  // of admin.token and service.token
+    std::filesystem::path state_directory;  // of admin.token, service.token and, without another key, secrets.key
+    // SECRETS_KEY, SECRETS_KEY_FILE: what secrets are encrypted with at rest. Neither: <state>/secrets.key.
+    std::string secrets_key;
+    std::filesystem::path secrets_key_file;
     Clock clock = system_now;
     // Tests: an answer that its route does not declare (route.hpp) becomes 500 and says what is wrong.
     bool strict_contracts = false;
@@ -32,7 +36,7 @@ class Service {
     // Before the first request: migrates the tables; at the first start makes the admin user (id 1) and the tokens in
     // <state>/admin.token and <state>/service.token (0600, without a newline; the database holds only SHA-256s). A file
     // that is missing, or whose token the database does not know, is written anew and its former token revoked; a line
-    // in the log says so.
+    // in the log says so. Fatal: the key is not the one that the database's secrets are encrypted with.
     Task<Result<void>> bootstrap();
 
     http::Handler handler();
@@ -41,6 +45,7 @@ class Service {
 
   private:
     struct Impl;
+    SecretKeySource secret_key_source() const;
     std::unique_ptr<Impl> impl_;
 };
 

@@ -1,8 +1,7 @@
 #include <fmt/format.h>
 
-#include <boost/json/serialize.hpp>
-
-#include "services/api/resource.hpp"
+#include "services/api/columns.hpp"
+#include "services/api/objects.hpp"
 #include "shared/contracts/dto/task.hpp"
 
 namespace codegen::api {
@@ -14,22 +13,11 @@ using contracts::TaskRecord;
 using contracts::TaskStatus;
 using contracts::TaskType;
 
-std::string write_task(const storage::Row& row) {
-    return json::write(TaskRecord{.id = row.text("id"),
-                                  .project_id = row.optional_text("project_id"),
-                                  .type = enum_column<TaskType>(row, "type"),
-                                  .status = enum_column<TaskStatus>(row, "status"),
-                                  .spec = row.optional_text("spec"),
-                                  .task_metadata = object_column(row, "task_metadata"),
-                                  .result = optional_object_column(row, "result"),
-                                  .error_message = row.optional_text("error_message"),
-                                  .user_id = row.optional_integer("user_id"),
-                                  .callback_stream = row.optional_text("callback_stream"),
-                                  .started_at = optional_time_column(row, "started_at"),
-                                  .completed_at = optional_time_column(row, "completed_at"),
-                                  .created_at = time_column(row, "created_at"),
-                                  .updated_at = time_column(row, "updated_at")});
-}
+constexpr Table kTable{.name = "tasks",
+                       .what = "task",
+                       .id = Page::Id::text,
+                       .write = write_record<TaskRecord>,
+                       .reference = "user_id"};  // its project is looked for before
 
 // A worker's token must allow the command that makes such a task.
 std::expected<void, http::Response> check_worker(const Caller& caller, const TaskCreate& body) {
@@ -63,92 +51,54 @@ Task<http::Response> create(const Context* context) {
                 .error();
         }
     }
-    auto made = co_await context->database.query(
-        "INSERT INTO tasks (id, project_id, type, status, spec, task_metadata, user_id, callback_stream, request_hash, "
-        "created_at, updated_at) VALUES (:id, :project_id, :type, 'queued', :spec, :task_metadata, :user_id, "
-        ":callback_stream, :hash, :now, :now) RETURNING *",
-        {{"id", id},
-         {"project_id", body->project_id},
-         {"type", std::string(json::name_of(body->type))},
-         {"spec", body->spec},
-         {"task_metadata", boost::json::serialize(body->task_metadata)},
-         {"user_id", body->user_id},
-         {"callback_stream", body->callback_stream},
-         {"hash", hash},
-         {"now", to_micros(context->now)}});
-    if (!made && made.error().code == "duplicate") {
-        auto repeated = co_await answer_repeated(context, "task", "tasks", id, hash, write_task);
-        co_return repeated;
-    }
-    if (!made && made.error().code == "constraint") {  // the project was found above
-        co_return invalid_field("user_id", fmt::format("no user has the id {}", body->user_id.value_or(0))).error();
-    }
-    if (!made) co_return problem_of(made.error());
-    co_return json_text(201, write_task(made->rows.at(0)));
+    auto values = assignments_of(*body);
+    values.set("status", std::string(json::name_of(TaskStatus::queued)));
+    values.set("request_hash", hash);
+    values.set("updated_at", to_micros(context->now));
+    auto answer = co_await answer_made(context, &kTable, std::move(values), id);
+    co_return answer;
 }
 
 Task<http::Response> list(const Context* context) {
-    auto page = Page::parse(context->match);
-    if (!page) co_return page.error();
-    Where where;
-    limit_to_visible_tasks(context->caller, where);
-    filter_text(*context, "project_id", where);
-    if (auto filtered = filter_number(*context, "user_id", where); !filtered) co_return filtered.error();
-    if (auto filtered = filter_enum<TaskStatus>(*context, "status", "status", where); !filtered) {
-        co_return filtered.error();
-    }
-    const auto* name = context->query("type") ? "type" : "task_type";
-    if (auto filtered = filter_enum<TaskType>(*context, name, "type", where); !filtered) co_return filtered.error();
-    auto select = page->select("*", "tasks", std::move(where), Page::Id::text);
-    auto rows = co_await context->database.query(std::move(select.sql), std::move(select.parameters));
-    if (!rows) co_return problem_of(rows.error());
-    co_return page->answer(rows->rows, context->request.target, write_task);
+    Filters filters(*context);
+    limit_to_visible_tasks(context->caller, filters.where);
+    filters.text("project_id")
+        .number("user_id")
+        .choice<TaskStatus>("status")
+        .choice<TaskType>(context->query("type") ? "type" : "task_type", "type");
+    return answer_list(context, &kTable, std::move(filters));
 }
 
-Where visible_task(const Context& context) {
+Where visible(const Context& context) {
     Where where;
-    where.equals("id", context.id());
     limit_to_visible_tasks(context.caller, where);
     return where;
 }
 
 Task<http::Response> get(const Context* context) {
-    auto where = visible_task(*context);
-    auto rows = co_await context->database.query("SELECT * FROM tasks" + where.sql(), where.parameters);
-    if (!rows) co_return problem_of(rows.error());
-    if (rows->rows.empty()) co_return not_found("task", context->id());
-    co_return json_text(200, write_task(rows->rows.front()));
+    return answer_object(context, &kTable, visible(*context), context->id());
 }
 
 Assignments changes_of(const TaskPatch& body, Timestamp now) {
-    Assignments changes;
-    if (body.spec.present) changes.set("spec", body.spec.value);
-    if (body.task_metadata.present) changes.set("task_metadata", boost::json::serialize(*body.task_metadata.value));
-    if (body.result.present) changes.set("result", json_of(body.result.value));
-    if (body.error_message.present) changes.set("error_message", body.error_message.value);
-    if (body.callback_stream.present) changes.set("callback_stream", body.callback_stream.value);
-    if (body.started_at.present) changes.set("started_at", micros_of(body.started_at.value));
-    if (body.completed_at.present) changes.set("completed_at", micros_of(body.completed_at.value));
+    auto changes = assignments_of(body);
     changes.set("updated_at", to_micros(now));
-    if (body.status.present) {
-        const auto status = *body.status.value;
-        changes.set("status", std::string(json::name_of(status)));
-        // The times of the two changes that have one, unless the body says them.
-        if (status == TaskStatus::running && !body.started_at.present) {
-            changes.sql += ", started_at = coalesce(started_at, :updated_at)";
-        }
-        if (contracts::is_final(status) && !body.completed_at.present) {
-            changes.sql += ", completed_at = coalesce(completed_at, :updated_at)";
-        }
-    }
+    if (!body.status.present) return changes;
+    // The times of the two changes that have one, unless the body says them.
+    const auto status = *body.status.value;
+    if (status == TaskStatus::running && !body.started_at.present)
+        changes.others.emplace_back("started_at = coalesce(started_at, :updated_at)");
+    if (contracts::is_final(status) && !body.completed_at.present)
+        changes.others.emplace_back("completed_at = coalesce(completed_at, :updated_at)");
     return changes;
 }
 
 Task<http::Response> patch(const Context* context) {
     auto body = body_of<TaskPatch>(*context);
     if (!body) co_return body.error();
-    auto where = visible_task(*context);
-    auto found = co_await context->database.query("SELECT status FROM tasks" + where.sql(), where.parameters);
+    auto where = visible(*context);
+    auto named = where;
+    named.equals("id", context->id());
+    auto found = co_await context->database.query("SELECT status FROM tasks" + named.sql(), named.parameters);
     if (!found) co_return problem_of(found.error());
     if (found->rows.empty()) co_return not_found("task", context->id());
     const auto before = enum_column<TaskStatus>(found->rows.front(), "status");
@@ -156,16 +106,13 @@ Task<http::Response> patch(const Context* context) {
         co_return http::problem(409, fmt::format("a task that is {} cannot become {}", json::name_of(before),
                                                  json::name_of(*body->status.value)));
     }
-    auto changes = changes_of(*body, context->now);
     // Another writer may have changed the status since.
     where.add("status = :status_before");
     where.parameters.set("status_before", std::string(json::name_of(before)));
-    changes.parameters.values.insert(where.parameters.values.begin(), where.parameters.values.end());
-    auto rows = co_await context->database.query(
-        fmt::format("UPDATE tasks SET {}{} RETURNING *", changes.sql, where.sql()), std::move(changes.parameters));
-    if (!rows) co_return problem_of(rows.error());
-    if (rows->rows.empty()) co_return http::problem(409, "the status of the task changed meanwhile; read it again");
-    co_return json_text(200, write_task(rows->rows.front()));
+    auto answer =
+        co_await answer_changed(context, &kTable, std::move(where), context->id(), changes_of(*body, context->now));
+    if (answer.status == 404) co_return http::problem(409, "the status of the task changed meanwhile; read it again");
+    co_return answer;
 }
 
 constexpr RouteSpec kRoutes[] = {

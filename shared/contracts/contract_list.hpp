@@ -63,13 +63,25 @@
     X(ImagePrune)                \
     X(ImagePruneAnswer)          \
     X(Server)                    \
+    X(ServerCreate)              \
+    X(ServerPatch)               \
     X(Allocation)                \
+    X(AllocationCreate)          \
     X(Incident)                  \
+    X(IncidentCreate)            \
+    X(IncidentPatch)             \
     X(ServiceDeployment)         \
+    X(ServiceDeploymentCreate)   \
+    X(ServiceDeploymentPatch)    \
     X(AgentConfig)               \
+    X(AgentConfigCreate)         \
+    X(AgentConfigPatch)          \
     X(CliAgentConfig)            \
+    X(CliAgentConfigCreate)      \
+    X(CliAgentConfigPatch)       \
     X(ApiKey)                    \
     X(ApiKeyCreate)              \
+    X(ApiKeyValue)               \
     X(AvailableModel)            \
     X(Resource)                  \
     X(RagMessage)                \

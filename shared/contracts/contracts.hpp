@@ -6,6 +6,7 @@
 #include "shared/contracts/dto/problem.hpp"
 #include "shared/contracts/dto/project.hpp"
 #include "shared/contracts/dto/rag.hpp"
+#include "shared/contracts/dto/service_deployment.hpp"
 #include "shared/contracts/dto/settings.hpp"
 #include "shared/contracts/dto/task.hpp"
 #include "shared/contracts/dto/user.hpp"

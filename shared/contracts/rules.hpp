@@ -35,6 +35,38 @@ constexpr json::Rule display_name(std::string_view field, bool keeps_value = fal
             .pattern = "^[^\\u0000-\\u001f\\u007f]*$",
             .keeps_value = keeps_value};
 }
+// A key that stands in addresses.
+constexpr bool is_key(std::string_view text) {
+    for (const char c : text)
+        if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || c == '/') return false;
+    return true;
+}
+constexpr json::Rule key(std::string_view field) {
+    return {.field = field,
+            .expected = "1 to 200 characters without blanks and slashes",
+            .min_length = 1,
+            .max_length = 200,
+            .accepts = is_key,
+            .pattern = "^[^\\u0000-\\u0020\\u007f/]*$"};
+}
+constexpr json::Rule long_text(std::string_view field, bool keeps_value = false) {
+    return {
+        .field = field, .expected = "at most 1048576 characters", .max_length = 1048576, .keeps_value = keeps_value};
+}
+constexpr json::Rule whole(std::string_view field, double minimum, double maximum, std::string_view expected,
+                           bool keeps_value = false) {
+    return {.field = field, .expected = expected, .minimum = minimum, .maximum = maximum, .keeps_value = keeps_value};
+}
+// Megabytes, processors, attempts: more is a mistake of unit.
+constexpr json::Rule amount(std::string_view field, bool keeps_value = false) {
+    return whole(field, 0, 1e9, "0 to 1000000000", keeps_value);
+}
+constexpr json::Rule port(std::string_view field, bool keeps_value = false) {
+    return whole(field, 1, 65535, "1 to 65535", keeps_value);
+}
+constexpr json::Rule embedding_rule(std::string_view field) {
+    return {.field = field, .expected = "numbers up to 1e18", .minimum = -1e18, .maximum = 1e18, .min_items = 1};
+}
 constexpr json::Rule at_least(std::string_view field, double minimum, std::string_view expected) {
     return {.field = field, .expected = expected, .minimum = minimum};
 }

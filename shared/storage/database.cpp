@@ -41,6 +41,8 @@ double Row::real(std::string_view column) const {
     throw std::logic_error(fmt::format("column {} is not a number", column));
 }
 
+bool Row::has(std::string_view column) const { return std::ranges::find(*names_, column) != names_->end(); }
+
 bool Row::is_null(std::string_view column) const { return std::holds_alternative<std::monostate>(at(column)); }
 
 std::optional<std::string> Row::optional_text(std::string_view column) const {

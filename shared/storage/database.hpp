@@ -56,6 +56,7 @@ class Row {
     std::int64_t integer(std::string_view column) const;
     double real(std::string_view column) const;
     bool is_null(std::string_view column) const;
+    bool has(std::string_view column) const;
     std::optional<std::string> optional_text(std::string_view column) const;
     std::optional<std::int64_t> optional_integer(std::string_view column) const;
 
@@ -78,9 +79,10 @@ struct Statement {
 };
 
 struct Migration {
-    int version;       // 1, 2, ...
-    std::string name;  // for people
-    std::string sql;   // one or more statements
+    int version;                // 1, 2, ...
+    std::string name;           // for people
+    std::string sql;            // one or more statements
+    std::string postgres = {};  // what PostgreSQL runs instead; empty: the same
 };
 
 // Use on one thread. Errors: permanent "duplicate" (unique), "constraint", "conflict", "invalid" (PostgreSQL: a value
@@ -100,6 +102,8 @@ class Database {
     // Applies what is missing, in order, under a lock; refuses (fatal) when the database is newer than `migrations`.
     // `component` keeps the migrations of services apart ("api", "workflow", "worker_manager").
     virtual Task<Result<void>> migrate(std::string component, std::vector<Migration> migrations) = 0;
+    // For the few statements that have no common spelling (full-text search).
+    virtual bool is_postgres() const = 0;
 };
 
 // WAL, synchronous=FULL, foreign keys on, busy timeout 5 s, file mode 0600. ":memory:" for tests.

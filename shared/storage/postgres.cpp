@@ -74,6 +74,7 @@ class Postgres final : public Database {
         return async::with_timeout(apply(pool_, std::move(component), std::move(migrations)), kMigrationLimit,
                                    "database: migrations");
     }
+    bool is_postgres() const override { return true; }
 
   private:
     static Task<Result<Lease>> lend(std::shared_ptr<Pool> pool) {
@@ -157,7 +158,8 @@ class Postgres final : public Database {
         const auto missing = missing_migrations(version->rows.at(0).integer("version"), *migrations);
         if (!missing) co_return std::unexpected(missing.error());
         for (const auto& migration : *missing) {
-            auto applied = co_await connection->script(postgres_ddl(migration.sql));
+            auto applied = co_await connection->script(migration.postgres.empty() ? postgres_ddl(migration.sql)
+                                                                                  : migration.postgres);
             if (!applied) co_return std::unexpected(in_context(applied.error(), describe(migration)));
             auto note = migration_note(*component, migration);
             auto noted = co_await connection->execute(std::move(note.sql), std::move(note.parameters));

@@ -100,6 +100,7 @@ class Sqlite final : public Database {
     Task<Result<void>> migrate(std::string component, std::vector<Migration> migrations) override {
         co_return apply(component, migrations);
     }
+    bool is_postgres() const override { return false; }
 
     // One or more statements without parameters or results.
     Result<void> script(const std::string& sql) {
