@@ -50,6 +50,7 @@ std::span<const RouteSpec> incident_routes();
 std::span<const RouteSpec> service_deployment_routes();
 std::span<const RouteSpec> agent_config_routes();
 std::span<const RouteSpec> api_key_routes();
+std::span<const RouteSpec> rag_routes();
 std::span<const RouteSpec> resource_routes();
 std::span<const RouteSpec> health_routes();
 std::span<const RouteSpec> document_routes();  // documents.cpp, which also lists all of these

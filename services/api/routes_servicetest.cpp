@@ -79,6 +79,10 @@ const std::map<std::string, Expected> kExpected{
     {"POST /api/resources", {201, 201, 403, 403, 403, 403}},
     {"GET /api/resources", {200, 200, 200, 200, 200, 403}},  // nobody's own
     {"GET /api/resources/{handle}", {200, 200, 200, 200, 200, 403}},
+    {"POST /api/rag/messages", {201, 201, 403, 201, 403, 403}},
+    {"POST /api/rag/ingest", {200, 200, 422, 200, 422, 403}},
+    {"POST /api/rag/query", {200, 200, 200, 200, 200, 200}},
+    {"GET /api/rag/summaries", {200, 200, 200, 200, 200, 200}},
     {"GET /health", {200, 200, 200, 200, 200, 200}},
     {"GET /api/health", {200, 200, 200, 200, 200, 200}},
     {"GET /openapi.json", {200, 200, 200, 200, 200, 200}},
@@ -114,6 +118,9 @@ const std::map<std::string, std::string> kBodies{
     {"POST /api/cli-agent-configs", R"({"id": "new", "name": "n", "provider": "p", "prompt_template": ""})"},
     {"PATCH /api/cli-agent-configs/{id}", R"({"provider": "mine"})"},
     {"POST /api/api-keys", R"({"service": "new", "value": "v", "type": "system"})"},
+    {"POST /api/rag/messages", R"({"project_id": "$PROJECT", "user_id": $OWNER, "role": "user", "content": "x"})"},
+    {"POST /api/rag/ingest", R"({"project_id": "$PROJECT", "source": "README.md", "content": "shop"})"},
+    {"POST /api/rag/query", R"({"query": "shop"})"},
     {"POST /api/resources", R"({"handle": "new", "resource_type": "t", "name": "n"})"},
 };
 
@@ -148,6 +155,8 @@ class RoutesTest : public ApiFixture, public ::testing::WithParamInterface<std::
              {{"id", "agent-1"}, {"name", "n"}, {"provider", "p"}, {"prompt_template", ""}});
         made("POST", "/api/api-keys", {{"service", "github"}, {"value", "the-key-of-shop"}, {"type", "system"}});
         made("POST", "/api/resources", {{"handle", "thing"}, {"resource_type", "t"}, {"name", "n"}});
+        made("POST", "/api/rag/ingest",
+             {{"project_id", project_}, {"source", "README.md"}, {"content", "how to run the shop"}});
         made("PUT", "/api/available-models/some/model", {{"provider", "p"}});
         ids_["/api/tokens"] = made("POST", "/api/tokens", {{"kind", "service"}});
         ids_["/api/users"] = owner_;

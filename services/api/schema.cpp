@@ -123,6 +123,35 @@ CREATE TABLE api_keys (
     id TEXT PRIMARY KEY, service TEXT NOT NULL, owner TEXT NOT NULL, key_enc TEXT NOT NULL, type TEXT NOT NULL,
     project_id TEXT REFERENCES projects (id) ON DELETE CASCADE, revision BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL, UNIQUE (service, owner));
+)"},
+            {7, "what can be searched", R"(
+CREATE TABLE rag_entries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    project_id TEXT REFERENCES projects (id) ON DELETE CASCADE, user_id BIGINT REFERENCES users (id), role TEXT,
+    source TEXT, title TEXT, content TEXT NOT NULL, metadata TEXT, said_at BIGINT NOT NULL, dimensions BIGINT NOT NULL,
+    embedding TEXT, request_hash TEXT NOT NULL, created_at BIGINT NOT NULL, UNIQUE (project_id, source));
+CREATE INDEX rag_entries_user ON rag_entries (user_id);
+CREATE INDEX rag_entries_dimensions ON rag_entries (dimensions, number);
+)"},
+            // Both take letters and digits as words, without stems: the same hits in both stores.
+            {8, "full-text search", R"(
+CREATE VIRTUAL TABLE rag_search USING fts5(
+    title, content, content='rag_entries', content_rowid='number', tokenize='unicode61 remove_diacritics 0');
+CREATE TRIGGER rag_added AFTER INSERT ON rag_entries BEGIN
+    INSERT INTO rag_search (rowid, title, content) VALUES (new.number, new.title, new.content);
+END;
+CREATE TRIGGER rag_removed AFTER DELETE ON rag_entries BEGIN
+    INSERT INTO rag_search (rag_search, rowid, title, content) VALUES ('delete', old.number, old.title, old.content);
+END;
+CREATE TRIGGER rag_changed AFTER UPDATE ON rag_entries BEGIN
+    INSERT INTO rag_search (rag_search, rowid, title, content) VALUES ('delete', old.number, old.title, old.content);
+    INSERT INTO rag_search (rowid, title, content) VALUES (new.number, new.title, new.content);
+END;
+)",
+             R"(
+ALTER TABLE rag_entries ADD COLUMN search tsvector GENERATED ALWAYS AS (to_tsvector('simple'::regconfig,
+    regexp_replace(coalesce(title, '') || ' ' || content, '[^[:alnum:]]+', ' ', 'g'))) STORED;
+CREATE INDEX rag_entries_search ON rag_entries USING gin (search);
 )"}};
 }
 
