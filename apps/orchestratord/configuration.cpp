@@ -22,6 +22,8 @@ constexpr std::array kSettings{
     Setting{choice, "LOG_FORMAT", "--log-format", "console", "how a log line looks", "console|json"},
     Setting{text, "API_ADDRESS", "--api-address", "", "host:port on which the API listens beside its unix socket; `serve` and `make up`: 127.0.0.1:8000, `dev`: none", ""},
     Setting{size, "API_BODY_LIMIT", "", "4m", "largest request body of the API", ""},
+    Setting{integer, "API_RATE_LIMIT", "", "60000", "requests a minute of one token, also all at once; beyond it 429; 0: no limit", ""},
+    Setting{text, "API_CORS_ORIGINS", "", "", "comma-separated origins whose pages may use the API from a browser, e.g. https://panel.example; * for all", ""},
     Setting{integer, "ALLOW_HEADER_AUTH", "", "0", "1: X-Telegram-ID without a token is believed on loopback TCP; development only", ""},
     Setting{secret, "SECRETS_KEY", "", "", "key that secrets in the database are encrypted with: 64 hex digits, or 32 bytes in base64; the same for every api of one database", ""},
     Setting{text, "SECRETS_KEY_FILE", "", "", "file that holds it; default secrets.key in the state directory, made at the first start", ""},

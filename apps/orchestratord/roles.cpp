@@ -122,6 +122,8 @@ struct Roles::Impl {
         api::Options options;
         options.body_limit = static_cast<std::size_t>(configuration.bytes("API_BODY_LIMIT"));
         options.allow_header_auth = configuration.integer("ALLOW_HEADER_AUTH") == 1;
+        options.rate_limit = configuration.integer("API_RATE_LIMIT");
+        options.cors_origins = split(configuration.text("API_CORS_ORIGINS"));
         options.state_directory = state.path();
         options.secrets_key = configuration.text("SECRETS_KEY");
         options.secrets_key_file = configuration.text("SECRETS_KEY_FILE");

@@ -100,6 +100,20 @@ bj::object query_schema(const QueryParameter& parameter) {
     std::unreachable();
 }
 
+void add_headers(const RouteSpec& spec, bj::array& out) {
+    const auto header = [&](std::string_view name, bj::object schema, std::string_view description) {
+        out.push_back({{"name", text_view(name)},
+                       {"in", "header"},
+                       {"schema", std::move(schema)},
+                       {"description", text_view(description)}});
+    };
+    if (spec.method == "POST")
+        header("Idempotency-Key", {{"type", "string"}, {"pattern", "^[\\u0021-\\u007e]{1,255}$"}},
+               "The same request with the same key again has one effect and one answer, for 24 hours.");
+    if (spec.method == "PUT" || spec.method == "PATCH")
+        header("If-Match", {{"type", "string"}}, "An ETag: 412 when the object is another one by now.");
+}
+
 bj::array parameters_of(const RouteSpec& spec) {
     bj::array out;
     for (const auto name : path_parameters(spec)) {
@@ -123,6 +137,7 @@ bj::array parameters_of(const RouteSpec& spec) {
         query("cursor", {{"type", "string"}, {"pattern", "^([0-9a-f]{2})*$"}},
               "Where the page before ended: taken from its Link header.");
     }
+    add_headers(spec, out);
     return out;
 }
 

@@ -63,7 +63,8 @@ std::vector<unsigned> statuses_of(const RouteSpec& spec) {
         if (status != 0) statuses.insert(status);
     statuses.insert(
         {400, 413, 500, 503});  // bad percent-encoding, a body over the limit, trouble of ours, the database
-    if (spec.access != Access::open) statuses.insert({401, 403});
+    if (spec.access != Access::open) statuses.insert({401, 403, 429});
+    if (spec.method == "POST") statuses.insert({409, 422});  // of an Idempotency-Key
     if (!spec.contract.request.name.empty()) statuses.insert(422);
     if (spec.method == "PUT" || spec.method == "PATCH") statuses.insert(412);
     if (spec.contract.paged || !spec.contract.query.front().name.empty()) statuses.insert(422);

@@ -152,6 +152,12 @@ END;
 ALTER TABLE rag_entries ADD COLUMN search tsvector GENERATED ALWAYS AS (to_tsvector('simple'::regconfig,
     regexp_replace(coalesce(title, '') || ' ' || content, '[^[:alnum:]]+', ' ', 'g'))) STORED;
 CREATE INDEX rag_entries_search ON rag_entries USING gin (search);
+)"},
+            {9, "idempotency keys", R"(
+CREATE TABLE idempotency_keys (
+    scope TEXT NOT NULL, key TEXT NOT NULL, request_hash TEXT NOT NULL, effect BIGINT NOT NULL, status BIGINT,
+    response TEXT, claimed_at BIGINT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (scope, key));
+CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 )"}};
 }
 

@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include "services/api/bootstrap.hpp"
+#include "services/api/cross_origin.hpp"
+#include "services/api/idempotency.hpp"
 #include "services/api/openapi.hpp"
+#include "services/api/rate_limit.hpp"
+#include "services/api/representation.hpp"
 #include "services/api/resource.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/logging/log.hpp"
@@ -73,7 +77,8 @@ std::optional<http::Response> refusal(const RouteSpec& spec, const Caller& calle
 }  // namespace
 
 struct Service::Impl {
-    Impl(storage::Database& database, Options options) : database_(database), options_(std::move(options)) {
+    Impl(storage::Database& database, Options options)
+        : database_(database), options_(std::move(options)), rate_limit_(options_.rate_limit) {
         for (const auto* spec : all_routes()) {
             router_.add(spec->method, spec->pattern,
                         [this, spec](http::Request request, http::Match match, http::Peer peer) {
@@ -101,6 +106,14 @@ struct Service::Impl {
             if (!known) co_return known.error();
             caller = std::move(*known);
             *who = caller.description();
+            if (const auto wait =
+                    self->rate_limit_.refuse(caller.token_id.empty() ? caller.description() : caller.token_id,
+                                             std::chrono::steady_clock::now())) {
+                auto later = http::problem(
+                    429, fmt::format("more than {} requests a minute with this token", self->options_.rate_limit));
+                later.headers.set("Retry-After", std::to_string(*wait));
+                co_return later;
+            }
             if (auto refused = refusal(*spec, caller)) co_return std::move(*refused);
         }
         const Context context{.database = self->database_,
@@ -111,7 +124,8 @@ struct Service::Impl {
                               .metrics = self->metrics_,
                               .route = *spec,
                               .secrets = self->secrets_.value()};
-        auto response = co_await spec->handler(&context);
+        const bool once = !open && Idempotency::wanted(*request);
+        auto response = once ? co_await self->idempotency_.answer(&context) : co_await spec->handler(&context);
         if (self->options_.strict_contracts)
             if (const auto breach = breach_of(*spec, response); !breach.empty())
                 co_return http::problem(500, fmt::format("{} {}: {}", spec->method, spec->pattern, breach));
@@ -125,8 +139,13 @@ struct Service::Impl {
         const std::string method = request.method;
         normalize_resource_name(request.target);
         const std::string path = request.target.substr(0, std::min<std::size_t>(request.target.find('?'), 200));
+        const Wanted wanted(request);
+        const auto given_origin = request.headers.get("Origin");
+        const auto origin = given_origin ? std::optional(std::string(*given_origin)) : std::nullopt;
         http::Reply reply;
-        if (request.body.size() > self->options_.body_limit) {
+        if (auto allowed = self->cross_origin_.preflight(request)) {
+            reply.head = std::move(*allowed);
+        } else if (request.body.size() > self->options_.body_limit) {
             reply.head = http::problem(413, fmt::format("the body has {} bytes, the limit is {}", request.body.size(),
                                                         self->options_.body_limit));
         } else {
@@ -135,6 +154,8 @@ struct Service::Impl {
         const auto route = take(reply.head.headers, kRouteHeader);
         const auto who = take(reply.head.headers, kCallerHeader);
         reply.head.headers.set("X-Correlation-ID", correlation_id);
+        if (method != "OPTIONS") self->cross_origin_.admit(origin, reply.head);
+        represent(wanted, reply.head);
         self->metrics_.count(method, route.empty() ? "none" : route, reply.head.status);
         const auto took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin);
         const bool routine = reply.head.status < 400 && (method == "GET" || method == "HEAD");
@@ -152,6 +173,9 @@ struct Service::Impl {
     const Options options_;
     http::Router router_;
     Metrics metrics_;
+    RateLimit rate_limit_;
+    Idempotency idempotency_;
+    CrossOrigin cross_origin_;                   // since bootstrap()
     std::optional<secrets::SecretBox> secrets_;  // since bootstrap()
 };
 
@@ -161,6 +185,9 @@ Service::~Service() = default;
 
 Task<Result<void>> Service::bootstrap() {
     auto* self = impl_.get();
+    auto origins = CrossOrigin::parse(self->options_.cors_origins);
+    if (!origins) co_return std::unexpected(origins.error());
+    self->cross_origin_ = std::move(*origins);
     const auto now = self->options_.clock();
     auto prepared = co_await prepare_store(&self->database_, self->options_.state_directory, now);
     if (!prepared) co_return prepared;

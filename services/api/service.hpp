@@ -18,6 +18,8 @@ struct Options {
     std::size_t body_limit = 4u << 20;  // bytes of a request body; beyond it 413
     // ALLOW_HEADER_AUTH=1: X-Telegram-ID without a token is believed on loopback TCP. Development only.
     bool allow_header_auth = false;
+    std::int64_t rate_limit = 0;            // requests a minute of one token, also all at once; 0: no limit
+    std::vector<std::string> cors_origins;  // whose pages may use the API from a browser; none: nobody's
     std::filesystem::path state_directory;  // of admin.token, service.token and, without another key, secrets.key
     // SECRETS_KEY, SECRETS_KEY_FILE: what secrets are encrypted with at rest. Neither: <state>/secrets.key.
     std::string secrets_key;
@@ -36,7 +38,8 @@ class Service {
     // Before the first request: migrates the tables; at the first start makes the admin user (id 1) and the tokens in
     // <state>/admin.token and <state>/service.token (0600, without a newline; the database holds only SHA-256s). A file
     // that is missing, or whose token the database does not know, is written anew and its former token revoked; a line
-    // in the log says so. Fatal: the key is not the one that the database's secrets are encrypted with.
+    // in the log says so. Fatal: cors_origins holds what is none; the key is not the one that the database's secrets
+    // are encrypted with.
     Task<Result<void>> bootstrap();
 
     http::Handler handler();
