@@ -10,6 +10,7 @@
 #include "apps/orchestratord/configuration.hpp"
 #include "apps/orchestratord/consumers.hpp"
 #include "apps/orchestratord/control_plane.hpp"
+#include "apps/orchestratord/maintenance.hpp"
 #include "services/api/service.hpp"
 
 namespace {
@@ -77,6 +78,25 @@ int main(int argc, char** argv) {
     serve->add_option("--role", options.roles, "api, workflow or worker-manager; several times")
         ->required()
         ->check(CLI::IsMember({"api", "workflow", "worker-manager"}));
+    std::filesystem::path target;
+    bool force = false;
+    auto* backup = app.add_subcommand(
+        "backup", "write the whole database into FILE, also while it is used; the key for secrets is not in it");
+    backup->add_option("FILE", target, "made by this; must not exist")->required();
+    auto* restore =
+        app.add_subcommand("restore", "put a backup back; every control plane on the database must be stopped");
+    restore->add_option("FILE", target, "what `backup` has written")->required();
+    restore->add_flag("--force", force, "replace everything in a database that is not empty");
+    auto* secrets = app.add_subcommand("secrets", "the key that secrets in the database are encrypted with");
+    secrets->require_subcommand(1);
+    auto* rotate = secrets->add_subcommand(
+        "rotate", "encrypt all secrets with a new key; start the api again afterwards. Repeat it when it was cut off");
+    rotate->add_option("--new-key-file", target,
+                       "the new key, made when the file does not exist; needed with SECRETS_KEY or SECRETS_KEY_FILE");
+    for (auto* command : {backup, restore, rotate}) {
+        command->add_option("--config", file, "YAML file with settings [/etc/codegen/config.yaml if it exists]");
+        add_setting_flags(*command, flags);
+    }
     auto* consumers = app.add_subcommand("consumers", "every stream that is consumed, as JSON");
     auto* openapi = app.add_subcommand("openapi", "what the API answers at /openapi.json");
     auto* list_settings = app.add_subcommand("settings", "every setting, as the page docs/configuration.md");
@@ -101,6 +121,9 @@ int main(int argc, char** argv) {
     }
     auto configuration = Configuration::load(flags, environment, file);
     if (!configuration) return report(std::unexpected(configuration.error()));
+    if (*backup) return report(back_up(*configuration, environment, target));
+    if (*restore) return report(put_back(*configuration, environment, target, force));
+    if (*rotate) return report(rotate_secrets(*configuration, environment, target));
     options.dev = static_cast<bool>(*dev);
     allow_many_open_files();
     return report(run_control_plane(*configuration, environment, std::move(options)));

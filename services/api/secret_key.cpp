@@ -27,7 +27,11 @@ std::unexpected<Error> refuse(std::string why) { return fail(ErrorCategory::fata
 
 Result<SecretBox> read_key(const std::filesystem::path& file, std::string_view setting) {
     auto text = posix::read_file(file, kLongestKeyFile);
-    if (!text) return std::unexpected(in_context(text.error(), setting));
+    if (!text) {
+        auto error = in_context(text.error(), setting);
+        error.category = ErrorCategory::fatal;
+        return std::unexpected(std::move(error));
+    }
     return SecretBox::from_text(*text, fmt::format("{} {}", setting, file.string()));
 }
 

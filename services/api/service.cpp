@@ -197,6 +197,16 @@ Task<Result<void>> Service::bootstrap() {
     co_return Result<void>();
 }
 
+std::vector<storage::Migration> Service::migrations() { return api::migrations(); }
+
+Task<Result<Rotation>> Service::rotate_secrets(std::filesystem::path new_key_file) {
+    auto migrated = co_await impl_->database_.migrate("api", api::migrations());
+    if (!migrated) co_return std::unexpected(migrated.error());
+    auto rotated = co_await api::rotate_secrets(&impl_->database_, secret_key_source(), std::move(new_key_file),
+                                                impl_->options_.clock());
+    co_return rotated;
+}
+
 SecretKeySource Service::secret_key_source() const {
     const auto& options = impl_->options_;
     return {.key = options.secrets_key,

@@ -46,6 +46,10 @@ class Service {
     http::ServerOptions server_options() const;  // with the matching body limit
     std::vector<http::Router::Route> routes() const;
 
+    static std::vector<storage::Migration> migrations();  // of the component "api"
+    // `orchestratord secrets rotate`: migrates, then as rotate_secrets() with the options' key. No bootstrap() before.
+    Task<Result<Rotation>> rotate_secrets(std::filesystem::path new_key_file);
+
   private:
     struct Impl;
     SecretKeySource secret_key_source() const;

@@ -1,4 +1,7 @@
 // What every store must do alike.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "shared/storage/database_fixture.hpp"
 
 namespace codegen::storage {
@@ -172,6 +175,40 @@ TEST_P(DatabaseTest, MigrationsApplyOnceInOrderPerComponent) {
     ASSERT_FALSE(older);
     EXPECT_EQ(older.error().category, ErrorCategory::fatal);
     EXPECT_THAT(older.error().message, HasSubstr("has version 2, this program knows 1"));
+}
+
+TEST_P(DatabaseTest, ProcessesThatMigrateAtOnceDoItOnce) {
+    const auto url = store_->url();
+    database_.reset();  // neither store's connections survive a fork
+    const std::vector<Migration> migrations{{1, "start", "CREATE TABLE a (id TEXT); INSERT INTO a (id) VALUES ('x')"},
+                                            {2, "more", "ALTER TABLE a ADD COLUMN v TEXT; CREATE TABLE b (id TEXT)"}};
+    int gate[2];
+    ASSERT_EQ(::pipe(gate), 0);
+    std::vector<pid_t> children;
+    for (int i = 0; i < 6; ++i) {
+        const auto child = ::fork();
+        ASSERT_GE(child, 0);
+        if (child == 0) {
+            ::close(gate[1]);
+            char byte = 0;
+            (void)!::read(gate[0], &byte, 1);  // until the parent lets all go
+            asio::io_context io;
+            auto opened = postgres() ? open_postgres(io.get_executor(), url) : open_sqlite(url);
+            const bool done = opened && testing::run(io, (*opened)->migrate("one", migrations));
+            ::_exit(done ? 0 : 1);
+        }
+        children.push_back(child);
+    }
+    ::close(gate[0]);
+    ::close(gate[1]);
+    for (const auto child : children) {
+        int status = 0;
+        ASSERT_EQ(::waitpid(child, &status, 0), child);
+        EXPECT_EQ(status, 0);
+    }
+    database_ = open();
+    EXPECT_EQ(count("a"), 1);
+    EXPECT_EQ(count("schema_migrations"), 2);
 }
 
 TEST_P(DatabaseTest, AMigrationThatFailsLeavesNothing) {
