@@ -5,7 +5,7 @@
 #   *_integrationtest.cpp  several roles, real Docker and sandbox                     label integration
 #   *_e2etest.cpp       everything, real agent binaries                               label e2e
 #   *_bench.cpp         Google Benchmark                                              target <module>_bench
-#   *_fuzz.cpp          libFuzzer, one executable a file (preset "fuzz")
+#   *_fuzz.cpp          libFuzzer, one executable a file (preset "fuzz"); else a unit test that replays fuzz/corpus/<file>
 #   anything else       the module's library
 #
 #   codegen_module(NAME DEPS lib... [ASIO] [STORES] [EXECUTABLE name] [STATIC_PIE] [TEST_DEPS lib...])
@@ -33,6 +33,10 @@ endif()
 
 if(CODEGEN_FUZZ)   # coverage feedback in everything a fuzzer reaches
   target_compile_options(codegen_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+if(CODEGEN_FUZZ)
+  add_custom_target(fuzzers)   # all of them
 endif()
 
 function(codegen_filter_suffix out_matching out_rest pattern)
@@ -121,6 +125,18 @@ function(codegen_module name)
       target_link_libraries(${stem} PRIVATE ${name})
       target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
       set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
+      add_dependencies(fuzzers ${stem})
+    endforeach()
+  else()
+    # The same entry points without libFuzzer: the committed corpus and mutations of it, in every run of the tests.
+    foreach(fuzzer ${fuzzers})
+      get_filename_component(stem ${fuzzer} NAME_WE)
+      set(replay ${stem}_replay)
+      add_executable(${replay} ${fuzzer} ${CMAKE_SOURCE_DIR}/cmake/fuzz_replay.cpp)
+      target_link_libraries(${replay} PRIVATE ${name} GTest::gtest GTest::gtest_main)
+      target_compile_definitions(${replay} PRIVATE CODEGEN_FUZZ_CORPUS="${CMAKE_SOURCE_DIR}/fuzz/corpus/${stem}")
+      set_target_properties(${replay} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/testbin)
+      gtest_discover_tests(${replay} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${stem}. PROPERTIES LABELS unit TIMEOUT 120)
     endforeach()
   endif()
 endfunction()

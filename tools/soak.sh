@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make soak`: what is too long for `make test`. MINUTES (default 10) of each fuzz target, then the fault tests repeated ROUNDS
+# `make soak`: what is too long for `make test`. MINUTES (default 10) of each fuzz target, whose finds that reach new code are
+# added to fuzz/corpus (commit them), EXAMPLES (default 500) of schemathesis for each operation of the API, then the fault tests repeated ROUNDS
 # (default 10) times, IDLE_WORKERS (default 500) sandbox workers at once, and the soak tests with their large figures.
 # SOAK_SEED=N repeats the moments of a failed run.
 set -euo pipefail
@@ -7,14 +8,19 @@ cd "$(dirname "$0")/.."
 minutes=${MINUTES:-10}
 rounds=${ROUNDS:-10}
 tools/install_packages.sh build run docker test
-tools/build.sh --preset fuzz all
+tools/build.sh --preset fuzz fuzzers
 for target in build/fuzz/fuzzers/*_fuzz; do
     name=$(basename "$target")
-    mkdir -p "fuzz/corpus/$name"
+    mkdir -p "build/fuzz/corpus/$name" "fuzz/corpus/$name"
     echo "==> $name for $minutes minutes"
-    "$target" -max_total_time=$((minutes * 60)) -print_final_stats=1 "fuzz/corpus/$name"
+    "$target" -max_total_time=$((minutes * 60)) -timeout=25 -rss_limit_mb=4096 -print_final_stats=1 \
+        -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" "fuzz/corpus/$name"
+    "$target" -merge=1 "fuzz/corpus/$name" "build/fuzz/corpus/$name" 2>&1 | tail -n 1
 done
 tools/build.sh --preset release all
+tools/schemathesis.sh
+echo "==> schemathesis, ${EXAMPLES:-500} examples for each operation"
+SOAK_EXAMPLES=${EXAMPLES:-500} build/testbin/codegen_api_integrationtest --gtest_filter='Schemathesis*'
 [ "$(id -u)" -ne 0 ] || { tools/docker_engine.sh start && trap 'tools/docker_engine.sh stop' EXIT; }
 echo "==> ${IDLE_WORKERS:-500} idle workers"
 CODEGEN_IDLE_WORKERS=${IDLE_WORKERS:-500} ctest --test-dir build -R IdleWorkers -V --no-tests=error

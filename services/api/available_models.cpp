@@ -1,11 +1,6 @@
 // /api/available-models: which models there are, and what they cost. Budgets in USD are kept by these prices.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <boost/json/serialize.hpp>
-#include <cmath>
-
 #include "services/api/columns.hpp"
 #include "services/api/objects.hpp"
 #include "shared/contracts/dto/settings.hpp"
@@ -15,60 +10,17 @@ namespace {
 
 using contracts::AvailableModel;
 
-constexpr std::size_t kLongestName = 200;
-constexpr double kHighestPrice = 1e6;  // USD per million tokens: more is a mistake of unit
-
 constexpr Table kTable{
     .name = "available_models", .what = "available-model", .id = Page::Id::text, .write = write_record<AvailableModel>};
-
-bool is_name(std::string_view text) {
-    return !text.empty() && text.size() <= kLongestName &&
-           std::ranges::all_of(text, [](unsigned char c) { return c > 0x20 && c != 0x7f; });
-}
-
-FieldErrors check(const AvailableModel& model, const std::string& id) {
-    FieldErrors errors;
-    const auto name = [&](std::string path, std::string_view text) {
-        if (!is_name(text))
-            errors.push_back({std::move(path), fmt::format("is \"{}\": expected 1 to {} bytes without blanks",
-                                                           text.substr(0, 80), kLongestName)});
-    };
-    name("id", model.id);
-    name("provider", model.provider);
-    if (model.id != id)
-        errors.push_back(
-            {"id", fmt::format("is \"{}\", but the address names \"{}\"", model.id.substr(0, 80), id.substr(0, 80))});
-    if (model.context_window && *model.context_window <= 0)
-        errors.push_back({"context_window", fmt::format("is {}: expected tokens, at least 1", *model.context_window)});
-    const std::array<std::pair<std::string_view, std::optional<double>>, 4> prices{
-        {{"input_price", model.input_price},
-         {"output_price", model.output_price},
-         {"cache_read_price", model.cache_read_price},
-         {"cache_write_price", model.cache_write_price}}};
-    for (const auto& [path, price] : prices)
-        if (price && !(*price >= 0 && *price <= kHighestPrice))
-            errors.push_back({std::string(path), fmt::format("is {}: expected USD per million tokens, 0 to {:.0f}",
-                                                             *price, kHighestPrice)});
-    return errors;
-}
-
-// The body may leave the id to the address.
-std::expected<AvailableModel, http::Response> model_of(const Context& context, const std::string& id) {
-    auto any = json::parse_any(context.request.body);
-    if (!any) return std::unexpected(http::problem(400, "the body is not JSON: " + any.error().front().message));
-    if (auto* object = any->if_object(); object && !object->contains("id")) (*object)["id"] = id;
-    auto model = json::parse<AvailableModel>(boost::json::serialize(*any));
-    if (!model) return std::unexpected(http::problem(422, "the body is not valid", model.error()));
-    if (const auto errors = check(*model, id); !errors.empty())
-        return std::unexpected(http::problem(422, "the body is not valid", errors));
-    return std::move(*model);
-}
 
 // Another body replaces the whole entry.
 Task<http::Response> put(const Context* context) {
     const auto id = context->param("model_id");
-    auto model = model_of(*context, id);
+    auto model = body_of<contracts::AvailableModelPut>(*context);
     if (!model) co_return model.error();
+    if (model->id && *model->id != id)
+        co_return invalid_field("id", fmt::format("is \"{}\", but the address names \"{}\"", *model->id, id)).error();
+    model->id = id;
     if (demands_match(context->request)) {
         auto changes = assignments_of(*model);
         auto answer = co_await answer_changed(context, &kTable, Where(), id, std::move(changes));
@@ -121,8 +73,9 @@ constexpr RouteSpec kRoutes[] = {
      "",
      put,
      {.summary = "Add or replace a model; the body may leave the id to the address",
-      .request = contract("AvailableModel"),
+      .request = contract("AvailableModelPut"),
       .response = contract("AvailableModel"),
+      .path = {contracts::word("model_id")},
       .answers = {200, 201}}},
 };
 

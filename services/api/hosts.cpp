@@ -12,16 +12,7 @@ namespace {
 using contracts::Host;
 using contracts::HostAnnouncement;
 
-constexpr std::size_t kLongestName = 253;  // of a DNS name
 constexpr std::size_t kLongestUrl = 2000;
-
-bool is_host_name(std::string_view name) {
-    return !name.empty() && name.size() <= kLongestName && name.front() != '.' && name.front() != '-' &&
-           std::ranges::all_of(name, [](char c) {
-               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                      c == '_' || c == '.';
-           });
-}
 
 std::string write_host(const storage::Row& row) {
     return json::write(Host{.name = row.text("id"),
@@ -38,11 +29,6 @@ Task<http::Response> announce(const Context* context) {
         co_return http::problem(403, "only a service that speaks for itself may announce a host");
     }
     const auto name = context->param("name");
-    if (!is_host_name(name)) {
-        co_return invalid_field(
-            "name", fmt::format("is \"{}\": expected a host name, letters, digits, - _ and . only", name.substr(0, 80)))
-            .error();
-    }
     auto body = body_of<HostAnnouncement>(*context);
     if (!body) co_return body.error();
     if (body->manager_url.size() > kLongestUrl || !http::parse_url(body->manager_url)) {
@@ -73,7 +59,8 @@ constexpr RouteSpec kRoutes[] = {
      announce,
      {.summary = "A worker-manager says where it is",
       .request = contract("HostAnnouncement"),
-      .response = contract("Host")}},
+      .response = contract("Host"),
+      .path = {contracts::host_name("name")}}},
     {"GET",
      "/api/hosts",
      Access::member,

@@ -117,10 +117,10 @@ void add_headers(const RouteSpec& spec, bj::array& out) {
 bj::array parameters_of(const RouteSpec& spec) {
     bj::array out;
     for (const auto name : path_parameters(spec)) {
-        bj::object parameter{{"name", text_view(name)},
-                             {"in", "path"},
-                             {"required", true},
-                             {"schema", {{"type", "string"}, {"minLength", 1}}}};
+        bj::object schema{{"type", "string"}, {"minLength", 1}};
+        if (const auto* rule = path_rule(spec, name)) contracts::add_rule(schema, *rule);
+        bj::object parameter{
+            {"name", text_view(name)}, {"in", "path"}, {"required", true}, {"schema", std::move(schema)}};
         if (spec.pattern.contains(std::string(name) + "...}")) parameter["description"] = "May hold slashes.";
         out.push_back(std::move(parameter));
     }
@@ -134,7 +134,7 @@ bj::array parameters_of(const RouteSpec& spec) {
     if (spec.contract.paged) {
         query("limit", {{"type", "integer"}, {"minimum", 1}, {"maximum", 500}, {"default", 100}},
               "How many, oldest first.");
-        query("cursor", {{"type", "string"}, {"pattern", "^([0-9a-f]{2})*$"}},
+        query("cursor", {{"type", "string"}, {"pattern", "^[0-9]{1,18}[.][^\\u0000]+$"}},
               "Where the page before ended: taken from its Link header.");
     }
     add_headers(spec, out);
@@ -183,7 +183,7 @@ bj::object operation_of(const RouteSpec& spec) {
     else if (spec.access == Access::loopback)
         operation["security"] = {bj::object{}, std::move(token)};
     else
-        operation["security"] = {std::move(token)};
+        operation["security"] = bj::array({bj::value(std::move(token))});
     return operation;
 }
 

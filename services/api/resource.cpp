@@ -37,6 +37,33 @@ void check_declared_body(const Context& context, std::string_view name) {
                                            context.route.pattern, name, context.route.contract.request.name));
 }
 
+namespace {
+
+void find_nul(const boost::json::value& value, const std::string& path, FieldErrors& errors) {
+    constexpr const char* kMessage = "holds a NUL character";
+    if (const auto* text = value.if_string(); text && text->find('\0') != text->npos)
+        errors.push_back({path, kMessage});
+    if (const auto* array = value.if_array())
+        for (std::size_t i = 0; i < array->size(); ++i) find_nul(array->at(i), fmt::format("{}[{}]", path, i), errors);
+    const auto* object = value.if_object();
+    if (!object) return;
+    for (const auto& member : *object) {
+        const std::string_view key = member.key();
+        const auto here = path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+        if (key.contains('\0')) errors.push_back({path, "has a field whose name holds a NUL character"});
+        find_nul(member.value(), here, errors);
+    }
+}
+
+}  // namespace
+
+FieldErrors nul_characters(const std::string& body) {
+    FieldErrors errors;
+    if (!body.contains("\\u0000")) return errors;  // the only way to write it
+    if (const auto value = json::parse_any(body)) find_nul(*value, {}, errors);
+    return errors;
+}
+
 std::unexpected<http::Response> invalid_field(std::string path, std::string message) {
     return std::unexpected(http::problem(422, "the body is not valid", {{std::move(path), std::move(message)}}));
 }

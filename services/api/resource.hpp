@@ -58,12 +58,18 @@ std::vector<storage::Migration> migrations();
 
 // Throws std::logic_error unless the route declares `name` as its request.
 void check_declared_body(const Context& context, std::string_view name);
+// Where `body` holds a NUL character, which PostgreSQL cannot store; no path: nowhere.
+FieldErrors nul_characters(const std::string& body);
 // 400: not JSON. 422: not a T, with the path of every field.
 template <class T>
 std::expected<T, http::Response> body_of(const Context& context) {
     check_declared_body(context, contracts::type_name<T>());
     auto parsed = json::parse<T>(context.request.body);
-    if (parsed) return std::move(*parsed);
+    if (parsed) {
+        if (const auto places = nul_characters(context.request.body); !places.empty())
+            return std::unexpected(http::problem(422, "the body is not valid", places));
+        return std::move(*parsed);
+    }
     if (auto any = json::parse_any(context.request.body); !any) {
         return std::unexpected(http::problem(400, "the body is not JSON: " + any.error().front().message));
     }

@@ -52,6 +52,11 @@ std::vector<std::string_view> path_parameters(const RouteSpec& spec) {
     return names;
 }
 
+const json::Rule* path_rule(const RouteSpec& spec, std::string_view name) {
+    const auto found = std::ranges::find(spec.contract.path, name, &json::Rule::field);
+    return found == spec.contract.path.end() ? nullptr : &*found;
+}
+
 bool reads_query(const RouteSpec& spec, std::string_view name) {
     if (spec.contract.paged && (name == "limit" || name == "cursor")) return true;
     return std::ranges::any_of(spec.contract.query, [&](const auto& known) { return known.name == name; });
@@ -67,6 +72,7 @@ std::vector<unsigned> statuses_of(const RouteSpec& spec) {
     if (spec.method == "POST") statuses.insert({409, 422});  // of an Idempotency-Key
     if (!spec.contract.request.name.empty()) statuses.insert(422);
     if (spec.method == "PUT" || spec.method == "PATCH") statuses.insert(412);
+    if (!spec.contract.path.front().field.empty()) statuses.insert(422);
     if (spec.contract.paged || !spec.contract.query.front().name.empty()) statuses.insert(422);
     return {statuses.begin(), statuses.end()};
 }

@@ -18,6 +18,7 @@
 #include "shared/contracts/contract_name.hpp"
 #include "shared/http/message.hpp"
 #include "shared/json/enum.hpp"
+#include "shared/json/rule.hpp"
 
 namespace codegen::api {
 
@@ -66,6 +67,7 @@ struct RouteContract {
     Body created{};                                    // of 201, where it is another one
     std::string_view media_type = "application/json";  // of `response`, and of an answer that has no contract
     std::array<QueryParameter, 10> query{};            // Context::query() refuses to read one that is not here
+    std::array<json::Rule, 2> path{};                  // what path parameters must be; others are any text
     bool paged = false;                                // also `limit` and `cursor`, answered with a Link header
     // What the handler answers itself: its successes, and 404 or 409 where it says so. statuses_of() adds what comes
     // with access, body, query and path.
@@ -84,6 +86,7 @@ struct RouteSpec {
 
 std::vector<std::string_view> path_parameters(const RouteSpec& spec);  // "{id}" -> "id"; "{model_id...}" -> "model_id"
 bool reads_query(const RouteSpec& spec, std::string_view name);
+const json::Rule* path_rule(const RouteSpec& spec, std::string_view name);  // null: any text
 // Every status that may leave, in order; HEAD answers as GET.
 std::vector<unsigned> statuses_of(const RouteSpec& spec);
 const Body& response_of(const RouteSpec& spec, unsigned status);  // of a 2xx

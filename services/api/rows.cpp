@@ -2,15 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <boost/algorithm/hex.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 
+#include "shared/http/url.hpp"
 #include "shared/json/json.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::api {
 namespace {
+
+constexpr std::size_t kLongestTime = 18;  // digits of a cursor's time in microseconds
 
 template <class Number>
 std::optional<Number> number_of(std::string_view text) {
@@ -21,10 +23,7 @@ std::optional<Number> number_of(std::string_view text) {
 }
 
 std::string cursor_of(const storage::Row& row) {
-    std::string cursor;
-    boost::algorithm::hex_lower(fmt::format("{}.{}", row.integer("page_time"), row.text("page_id")),
-                                std::back_inserter(cursor));
-    return cursor;
+    return fmt::format("{}.{}", row.integer("page_time"), row.text("page_id"));
 }
 
 std::unexpected<http::Response> invalid_query(std::string name, std::string message) {
@@ -45,7 +44,7 @@ std::string next_target(std::string_view target, std::string_view cursor) {
             query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
         }
     }
-    return next + "cursor=" + std::string(cursor);
+    return next + "cursor=" + http::percent_encode(cursor);
 }
 
 }  // namespace
@@ -155,14 +154,10 @@ std::expected<Page, http::Response> Page::parse(const http::Match& match) {
         page.limit_ = *number;
     }
     if (const auto cursor = match.query.find("cursor"); cursor != match.query.end()) {
-        std::string text;
-        try {
-            boost::algorithm::unhex(cursor->second, std::back_inserter(text));
-        } catch (const boost::algorithm::hex_decode_error&) {
-            text.clear();
-        }
+        const std::string_view text = cursor->second;
         const auto dot = text.find('.');
-        const auto time = dot == std::string::npos ? std::nullopt : number_of<std::int64_t>(text.substr(0, dot));
+        const bool looks_right = dot != text.npos && dot > 0 && dot <= kLongestTime && text.front() != '-';
+        const auto time = !looks_right ? std::nullopt : number_of<std::int64_t>(text.substr(0, dot));
         if (!time || dot + 1 == text.size()) {
             return invalid_query("cursor", "is not one of ours: take it from the Link header of the page before");
         }

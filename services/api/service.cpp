@@ -116,6 +116,14 @@ struct Service::Impl {
             }
             if (auto refused = refusal(*spec, caller)) co_return std::move(*refused);
         }
+        for (const auto* texts : {&match->params, &match->query})
+            for (const auto& [name, value] : *texts)
+                if (value.contains('\0'))
+                    co_return http::problem(400, "the address is not valid", {{name, "holds a NUL character"}});
+        for (const auto& [name, value] : match->params)
+            if (const auto* rule = path_rule(*spec, name))
+                if (const auto breach = json::breach(*rule, value); !breach.empty())
+                    co_return http::problem(422, "the path is not valid", {{name, breach}});
         const Context context{.database = self->database_,
                               .request = *request,
                               .match = *match,

@@ -215,5 +215,20 @@ TEST_F(ServiceTest, AStoreThatFailsIs503AndSaysNothingOfItself) {
     EXPECT_EQ(send("GET", "/health", "").status, 200u);
 }
 
+// PostgreSQL cannot store it; SQLite is not to be asked for more.
+TEST_F(ServiceTest, ANulCharacterIsRefusedWhereverItStands) {
+    const auto path = [&](std::string body) {
+        const auto refused = must(422, admin("POST", "/api/tasks", std::move(body)));
+        return text(refused.at("errors").at(0), "path");
+    };
+    EXPECT_EQ(path(R"({"type": "deploy", "spec": "a\u0000b"})"), "spec");
+    EXPECT_EQ(path(R"({"type": "deploy", "task_metadata": {"deep": [1, {"x": "\u0000"}]}})"),
+              "task_metadata.deep[1].x");
+    EXPECT_EQ(path(R"({"type": "deploy", "task_metadata": {"a\u0000": 1}})"), "task_metadata");
+    EXPECT_EQ(admin("POST", "/api/tasks", R"({"type": "deploy", "spec": "a\\u0000b"})").status, 201u);  // just text
+    EXPECT_EQ(admin("GET", "/api/tasks?project_id=%00").status, 400u);
+    EXPECT_EQ(admin("GET", "/api/tasks/%00").status, 400u);
+}
+
 }  // namespace
 }  // namespace codegen::api

@@ -83,6 +83,7 @@
     X(ApiKeyCreate)              \
     X(ApiKeyValue)               \
     X(AvailableModel)            \
+    X(AvailableModelPut)         \
     X(Resource)                  \
     X(RagMessage)                \
     X(RagDocument)               \

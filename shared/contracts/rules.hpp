@@ -65,7 +65,35 @@ constexpr json::Rule port(std::string_view field, bool keeps_value = false) {
     return whole(field, 1, 65535, "1 to 65535", keeps_value);
 }
 constexpr json::Rule embedding_rule(std::string_view field) {
-    return {.field = field, .expected = "numbers up to 1e18", .minimum = -1e18, .maximum = 1e18, .min_items = 1};
+    return {.field = field, .expected = "numbers up to 1e15", .minimum = -1e15, .maximum = 1e15, .min_items = 1};
+}
+constexpr bool is_word(std::string_view text) {
+    for (const char c : text)
+        if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) return false;
+    return !text.empty();
+}
+constexpr json::Rule word(std::string_view field) {
+    return {.field = field,
+            .expected = "1 to 200 characters without blanks",
+            .min_length = 1,
+            .max_length = 200,
+            .accepts = is_word,
+            .pattern = "^[^\\u0000-\\u0020\\u007f]+$"};
+}
+constexpr bool is_host_name(std::string_view text) {
+    for (const char c : text)
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+              c == '.'))
+            return false;
+    return !text.empty() && text.front() != '.' && text.front() != '-';
+}
+constexpr json::Rule host_name(std::string_view field) {
+    return {.field = field,
+            .expected = "a host name of 1 to 253 characters: letters, digits, - _ and .",
+            .min_length = 1,
+            .max_length = 253,  // of a DNS name
+            .accepts = is_host_name,
+            .pattern = "^[A-Za-z0-9_][A-Za-z0-9._-]*$"};
 }
 constexpr json::Rule at_least(std::string_view field, double minimum, std::string_view expected) {
     return {.field = field, .expected = expected, .minimum = minimum};

@@ -19,6 +19,14 @@ bj::string_view text(std::string_view t) { return {t.data(), t.size()}; }
 
 bj::object schema_of(const Shape& shape, std::string_view prefix);
 
+void add_number(bj::object& schema, std::string_view name, double number) {
+    constexpr double kExact = 9007199254740992;  // whole numbers up to here are whole
+    if (number == static_cast<double>(static_cast<std::int64_t>(number)) && number <= kExact)
+        schema[text(name)] = static_cast<std::int64_t>(number);
+    else
+        schema[text(name)] = number;
+}
+
 bj::object reference(std::string_view prefix, std::string_view name) {
     return {{"$ref", std::string(prefix).append(name)}};
 }
@@ -38,36 +46,14 @@ bj::object place_of(const Shape& shape, std::string_view prefix) {
     return shape.kind == Kind::record ? reference(prefix, shape.name) : schema_of(shape, prefix);
 }
 
-void add_number(bj::object& schema, std::string_view name, double number) {
-    constexpr double kExact = 9007199254740992;  // whole numbers up to here are whole
-    if (number == static_cast<double>(static_cast<std::int64_t>(number)) && number <= kExact)
-        schema[text(name)] = static_cast<std::int64_t>(number);
-    else
-        schema[text(name)] = number;
-}
-
-void add_rule(bj::object& schema, const json::Rule& rule) {
-    if (std::isfinite(rule.minimum)) {
-        schema.erase("minimum");
-        add_number(schema, rule.above_minimum ? "exclusiveMinimum" : "minimum", rule.minimum);
-    }
-    if (std::isfinite(rule.maximum)) add_number(schema, "maximum", rule.maximum);
-    if (rule.min_length > 0) schema["minLength"] = rule.min_length;
-    if (rule.max_length != std::numeric_limits<std::size_t>::max()) schema["maxLength"] = rule.max_length;
-    if (!rule.pattern.empty()) schema["pattern"] = text(rule.pattern);
-    if (!rule.format.empty()) schema["format"] = text(rule.format);
-    if (!rule.only.empty()) {
-        schema.erase("enum");
-        schema["const"] = text(rule.only);
-    }
-    if (rule.min_items > 0) schema["minItems"] = rule.min_items;
-}
-
 // The same, or null.
 bj::object or_null(bj::object schema) {
     auto* type = schema.if_contains("type");
     if (!type && !schema.contains("$ref")) return schema;  // any JSON value
-    if (!type || schema.contains("const")) return {{"anyOf", bj::array{std::move(schema), {{"type", "null"}}}}};
+    // Many tools know a format only where the type is one.
+    const auto* format = schema.if_contains("format");
+    if (!type || schema.contains("const") || (format && *format != "int64"))
+        return {{"anyOf", bj::array{std::move(schema), {{"type", "null"}}}}};
     *type = bj::array{*type, "null"};
     if (auto* values = schema.if_contains("enum")) values->as_array().emplace_back(nullptr);
     return schema;
@@ -190,6 +176,23 @@ void write_pretty(std::string& out, const bj::value& value, std::size_t depth) {
 }
 
 }  // namespace
+
+void add_rule(bj::object& schema, const json::Rule& rule) {
+    if (std::isfinite(rule.minimum)) {
+        schema.erase("minimum");
+        add_number(schema, rule.above_minimum ? "exclusiveMinimum" : "minimum", rule.minimum);
+    }
+    if (std::isfinite(rule.maximum)) add_number(schema, "maximum", rule.maximum);
+    if (rule.min_length > 0) schema["minLength"] = rule.min_length;
+    if (rule.max_length != std::numeric_limits<std::size_t>::max()) schema["maxLength"] = rule.max_length;
+    if (!rule.pattern.empty()) schema["pattern"] = text(rule.pattern);
+    if (!rule.format.empty()) schema["format"] = text(rule.format);
+    if (!rule.only.empty()) {
+        schema.erase("enum");
+        schema["const"] = text(rule.only);
+    }
+    if (rule.min_items > 0) schema["minItems"] = rule.min_items;
+}
 
 bj::object schemas(std::string_view prefix) {
     std::map<std::string, const Shape*> records;

@@ -8,11 +8,16 @@
 #include <string_view>
 #include <vector>
 
+#include "shared/json/rule.hpp"
+
 namespace codegen::contracts {
 
 // Every contract, and the records inside them, by name; they refer to each other as `prefix` + name
 // ("#/components/schemas/").
 boost::json::object schemas(std::string_view prefix);
+
+// What `rule` says, into the schema of a value.
+void add_rule(boost::json::object& schema, const json::Rule& rule);
 
 struct SchemaFile {
     std::string path;  // relative: "queues/EngineeringMessage.json"

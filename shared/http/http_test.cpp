@@ -141,6 +141,19 @@ TEST_F(RouterTest, RefusesWithTheRightStatus) {
     EXPECT_EQ(response.headers.get("Allow"), "GET, PATCH, HEAD");
 }
 
+TEST_F(RouterTest, TheClosestPatternAnswersForItsPathAlone) {
+    add("GET", "/a/self");
+    add("DELETE", "/a/{id}");
+    add("GET", "/a/{rest...}");
+    EXPECT_EQ(route("GET", "/a/self"), "GET /a/self");
+    EXPECT_EQ(route("DELETE", "/a/7"), "DELETE /a/{id} id=7");
+    EXPECT_EQ(route("GET", "/a/7/8"), "GET /a/{rest...} rest=7/8");
+    const auto response = ask("DELETE", "/a/self");
+    EXPECT_EQ(response.status, 405u);
+    EXPECT_EQ(response.headers.get("Allow"), "GET, HEAD");
+    EXPECT_EQ(ask("GET", "/a/7").status, 405u);
+}
+
 TEST_F(RouterTest, AHandlerForHeadItselfWins) {
     add("GET", "/a");
     add("HEAD", "/a");

@@ -103,18 +103,19 @@ Task<Reply> Router::dispatch(Request request, Peer peer) const {
     if (question != std::string_view::npos && !parse_query(target.substr(question + 1), match.query))
         co_return plain(problem(400, "bad percent-encoding in the query"));
 
+    // The most literal pattern decides, whatever its methods: "/tasks/{id}" does not answer for "/tasks/self".
+    const Entry* closest = nullptr;
+    for (const auto& entry : entries_)
+        if (matches(entry.segments, segments) && (!closest || preferred(entry.segments, closest->segments)))
+            closest = &entry;
     const Entry* best = nullptr;
     std::vector<std::string> allowed;
     for (const auto& entry : entries_) {
-        if (!matches(entry.segments, segments)) continue;
+        if (!closest || !matches(entry.segments, segments) || preferred(closest->segments, entry.segments)) continue;
         const auto& method = entry.route.method;
         if (std::ranges::find(allowed, method) == allowed.end()) allowed.push_back(method);
         const bool exact = method == request.method;
-        if (!exact && !(request.method == "HEAD" && method == "GET")) continue;
-        const bool better = !best || preferred(entry.segments, best->segments) ||
-                            (exact && best->route.method != request.method &&
-                             !preferred(best->segments, entry.segments));  // HEAD of its own before GET's
-        if (better) best = &entry;
+        if (exact || (!best && request.method == "HEAD" && method == "GET")) best = &entry;  // HEAD of its own wins
     }
     if (!best && allowed.empty()) co_return plain(problem(404, "no such path: " + std::string(path)));
     if (!best) {

@@ -21,8 +21,8 @@ struct Match {
 using RouteHandler = std::function<Task<Reply>(Request, Match, Peer)>;
 
 // Patterns: "/api/tasks/{id}"; "{rest...}" as the last segment takes the remainder, slashes included. A trailing slash
-// on the request is ignored. Literal segments win over parameters. Unknown path: 404; known path, other method: 405
-// with Allow; bad percent-encoding: 400. HEAD is served by GET without the body.
+// on the request is ignored. The pattern with the most literal beginning decides, whatever its methods. Unknown path:
+// 404; known path, other method: 405 with Allow; bad percent-encoding: 400. HEAD is served by GET without the body.
 class Router {
   public:
     struct Route {

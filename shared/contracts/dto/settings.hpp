@@ -147,7 +147,11 @@ struct ApiKeyValue : ApiKey {
 };
 BOOST_DESCRIBE_STRUCT(ApiKeyValue, (ApiKey), (value))
 
-// Prices are USD per million tokens.
+// Prices are USD per million tokens: more than a million is a mistake of unit.
+constexpr json::Rule price(std::string_view field) {
+    return between(field, 0, 1e6, "USD per million tokens, 0 to 1000000");
+}
+
 struct AvailableModel {
     std::string id;
     std::string provider;
@@ -158,6 +162,27 @@ struct AvailableModel {
     std::optional<double> cache_write_price;
 };
 BOOST_DESCRIBE_STRUCT(AvailableModel, (),
+                      (id, provider, context_window, input_price, output_price, cache_read_price, cache_write_price))
+
+// PUT /available-models/{id}: the address names it.
+struct AvailableModelPut {
+    std::optional<std::string> id;  // as in the address
+    std::string provider;
+    std::optional<std::int64_t> context_window;
+    std::optional<double> input_price;
+    std::optional<double> output_price;
+    std::optional<double> cache_read_price;
+    std::optional<double> cache_write_price;
+
+    static constexpr std::array<json::Rule, 7> rules{word("id"),
+                                                     word("provider"),
+                                                     at_least("context_window", 1, "tokens, at least 1"),
+                                                     price("input_price"),
+                                                     price("output_price"),
+                                                     price("cache_read_price"),
+                                                     price("cache_write_price")};
+};
+BOOST_DESCRIBE_STRUCT(AvailableModelPut, (),
                       (id, provider, context_window, input_price, output_price, cache_read_price, cache_write_price))
 
 // Handles and names of things outside; never a secret value.
