@@ -33,13 +33,23 @@ while read -r file; do
     keep "$made/all/$file" "$schemas/$file"
 done < <(cd "$made/all" && find . -name '*.json' | sort | cut -c3-)
 # A change that breaks other programs can also be committed with its schemas: so these are held to the commit before.
-if git rev-parse -q --verify "HEAD~1:$schemas" >/dev/null; then
+if [ "${write:-}" != 1 ] && git rev-parse -q --verify "HEAD~1:$schemas" >/dev/null; then
     mkdir "$made/before"
     git archive HEAD~1 "$schemas" | tar -x -C "$made/before"
     if ! git log -1 --format=%B | grep -q '^Breaks-contract: ' &&
         ! "$bin/orchestrator" contracts compare --text "$made/before/$schemas" "$schemas" >"$made/answer" 2>&1; then
         cat "$made/answer" >&2
         echo "extend contracts by optional fields; if nobody can depend on it yet, say why in a line 'Breaks-contract: ...' of the commit message" >&2
+        bad=1
+    fi
+    # So are the samples: what was one is still read without loss.
+    golden=shared/contracts/golden
+    git archive HEAD~1 "$golden" | tar -x -C "$made/before"
+    if ! git log -1 --format=%B | grep -q '^Breaks-contract: ' &&
+        ! CODEGEN_EARLIER_GOLDEN=$made/before/$golden "$bin/../testbin/codegen_contracts_test" \
+            --gtest_filter=Golden.ReadsEarlierSamples --gtest_brief=1 >"$made/answer" 2>&1; then
+        cat "$made/answer" >&2
+        echo "a sample of the commit before is not read any more; build codegen_contracts_test if it is missing" >&2
         bad=1
     fi
 fi
