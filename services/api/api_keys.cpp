@@ -11,7 +11,6 @@ namespace codegen::api {
 namespace {
 
 using contracts::ApiKey;
-using contracts::ApiKeyType;
 using contracts::ApiKeyValue;
 
 // Written again: the key changes, its id stays. `owner` is the project, or '' for a system key.

@@ -8,7 +8,6 @@ namespace codegen::api {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Not;
 using Json = boost::json::object;
 
 class ExchangeTest : public ApiFixture {

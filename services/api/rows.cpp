@@ -74,11 +74,6 @@ boost::json::object object_column(const storage::Row& row, std::string_view colu
     return json::parse_own(row.text(column)).as_object();
 }
 
-std::optional<boost::json::object> optional_object_column(const storage::Row& row, std::string_view column) {
-    if (row.is_null(column)) return std::nullopt;
-    return object_column(row, column);
-}
-
 std::vector<std::string> string_list(const std::string& json_array) {
     std::vector<std::string> strings;
     for (const auto& element : json::parse_own(json_array).as_array()) strings.emplace_back(element.as_string());
@@ -92,21 +87,6 @@ std::string json_list(const std::vector<std::string>& strings) {
 }
 
 Timestamp time_column(const storage::Row& row, std::string_view column) { return from_micros(row.integer(column)); }
-
-std::optional<Timestamp> optional_time_column(const storage::Row& row, std::string_view column) {
-    if (row.is_null(column)) return std::nullopt;
-    return time_column(row, column);
-}
-
-std::optional<std::string> json_of(const std::optional<boost::json::object>& object) {
-    if (!object) return std::nullopt;
-    return boost::json::serialize(*object);
-}
-
-std::optional<std::int64_t> micros_of(const std::optional<Timestamp>& time) {
-    if (!time) return std::nullopt;
-    return to_micros(*time);
-}
 
 void Assignments::set(std::string_view column, storage::Value value) {
     if (std::ranges::find(columns, column) == columns.end()) columns.emplace_back(column);

@@ -25,13 +25,9 @@ http::Response json_text(unsigned status, std::string body);  // `body` is JSON
 
 // Columns. What they hold was written by us: anything else is a damaged database, std::runtime_error.
 boost::json::object object_column(const storage::Row& row, std::string_view column);
-std::optional<boost::json::object> optional_object_column(const storage::Row& row, std::string_view column);
 std::vector<std::string> string_list(const std::string& json_array);
 std::string json_list(const std::vector<std::string>& strings);
 Timestamp time_column(const storage::Row& row, std::string_view column);
-std::optional<Timestamp> optional_time_column(const storage::Row& row, std::string_view column);
-std::optional<std::string> json_of(const std::optional<boost::json::object>& object);
-std::optional<std::int64_t> micros_of(const std::optional<Timestamp>& time);
 template <class E>
 E enum_column(const storage::Row& row, std::string_view column) {
     const auto value = json::enum_from<E>(row.text(column));
