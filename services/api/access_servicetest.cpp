@@ -85,6 +85,34 @@ TEST_F(AccessTest, TheActionsOfAWorkerDecideByCommand) {
     EXPECT_EQ(send("POST", "/api/tasks", group, boost::json::serialize(foreign)).status, 403u);
 }
 
+TEST_F(AccessTest, ActionsBindEveryKindOfTokenThatHasSome) {
+    const auto bound = [&](const char* kind, boost::json::array actions) {
+        return make_token({{"kind", kind}, {"user_id", owner_}, {"actions", std::move(actions)}});
+    };
+    const auto reader = bound("user", {"project.get", "engineering.status"});
+    EXPECT_EQ(send("GET", "/api/projects/" + project_, reader).status, 200u);
+    EXPECT_EQ(send("GET", "/api/tasks/" + task_, reader).status, 200u);
+    EXPECT_EQ(send("GET", "/api/hosts", reader).status, 200u);
+    EXPECT_EQ(send("GET", "/api/tokens/self", reader).status, 200u);
+    EXPECT_EQ(send("GET", "/api/projects", reader).status, 403u);
+    EXPECT_EQ(send("PATCH", "/api/projects/" + project_, reader, "{}").status, 403u);
+    EXPECT_EQ(send("PATCH", "/api/tasks/" + task_, reader, "{}").status, 403u);
+    EXPECT_EQ(send("POST", "/api/rag/messages", reader, R"({"role": "user", "content": "x"})").status, 403u);
+    const auto denied = send("POST", "/api/tasks", reader, R"({"type": "engineering"})");
+    EXPECT_EQ(denied.status, 403u);
+    EXPECT_THAT(denied.body, HasSubstr("engineering.start"));
+    EXPECT_EQ(send("POST", "/api/tasks", bound("user", {"engineering.*"}), R"({"type": "engineering"})").status, 201u);
+    // The worker-manager asks with a person's token whether the task of a worker is his.
+    EXPECT_EQ(send("GET", "/api/tasks/" + task_, bound("user", {"worker.logs"})).status, 200u);
+    for (const auto* kind : {"admin", "service"}) {
+        const auto some = bound(kind, {"project.*"});
+        EXPECT_EQ(send("GET", "/api/projects", some).status, 200u) << kind;
+        EXPECT_EQ(send("GET", "/api/tokens", some).status, 403u) << kind;
+        EXPECT_EQ(send("POST", "/api/tokens", some, R"({"kind": "admin"})").status, 403u) << kind;
+        EXPECT_EQ(send("GET", "/api/tokens", bound(kind, {"*"})).status, 200u) << kind;
+    }
+}
+
 TEST_F(AccessTest, AWorkerWithoutATaskWorksForItsUser) {
     const auto po = make_token({{"kind", "worker"}, {"worker_id", "po-1"}, {"user_id", owner_}, {"actions", {"*"}}});
     EXPECT_EQ(send("GET", "/api/projects/" + project_, po).status, 200u);

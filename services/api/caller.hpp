@@ -26,6 +26,8 @@ struct Caller {
     std::vector<std::string> actions;
 
     bool is_worker() const { return kind == contracts::TokenKind::worker; }
+    // Whether `actions` say what it may do: always of a worker, of others when there are any.
+    bool is_bound() const { return is_worker() || !actions.empty(); }
     // Every object of every user: admins, and services that speak for themselves.
     bool sees_all() const;
     std::string description() const;  // for the log: "worker dev-1", "service for user 7"

@@ -51,8 +51,21 @@ bool any_permitted(const std::vector<std::string>& patterns, std::string_view ac
     return false;
 }
 
+// A token that is not a worker's but has actions: a route that names commands needs one of them, one that names none is
+// read; what only some may reach, and every other change, needs "*".
+std::optional<http::Response> out_of_scope(const RouteSpec& spec, const Caller& caller) {
+    if (caller.is_worker() || !caller.is_bound() || permits(caller.actions, "*")) return std::nullopt;
+    if (spec.access == Access::everyone) {
+        if (spec.actions.empty() || any_permitted(caller.actions, spec.actions)) return std::nullopt;
+        return http::problem(403, fmt::format("this token allows none of {}", spec.actions));
+    }
+    if (spec.method == "GET" && (spec.access == Access::member || spec.access == Access::loopback)) return std::nullopt;
+    return http::problem(403, "this token is bound to its actions, and none of them is this");
+}
+
 // Nothing: come in.
 std::optional<http::Response> refusal(const RouteSpec& spec, const Caller& caller) {
+    if (auto refused = out_of_scope(spec, caller)) return refused;
     switch (spec.access) {
         case Access::open:
         case Access::loopback:
