@@ -15,7 +15,7 @@ for target in build/fuzz/fuzzers/*_fuzz; do
     echo "==> $name for $minutes minutes"
     "$target" -max_total_time=$((minutes * 60)) -timeout=25 -rss_limit_mb=4096 -print_final_stats=1 \
         -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" "fuzz/corpus/$name"
-    "$target" -merge=1 "fuzz/corpus/$name" "build/fuzz/corpus/$name" 2>&1 | tail -n 1
+    "$target" -set_cover_merge=1 -use_counters=0 "fuzz/corpus/$name" "build/fuzz/corpus/$name" 2>&1 | tail -n 1
 done
 tools/build.sh --preset release all
 tools/schemathesis.sh
