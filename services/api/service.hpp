@@ -18,12 +18,12 @@ struct Options {
     std::size_t body_limit = 4u << 20;  // bytes of a request body; beyond it 413
     // ALLOW_HEADER_AUTH=1: X-Telegram-ID without a token is believed on loopback TCP. Development only.
     bool allow_header_auth = false;
-    std::int64_t rate_limit = 0;            // requests a minute of one token, also all at once; 0: no limit
-    std::vector<std::string> cors_origins;  // whose pages may use the API from a browser; none: nobody's
-    std::filesystem::path state_directory;  // of admin.token, service.token and, without another key, secrets.key
+    std::int64_t rate_limit = 0;              // requests a minute of one token, also all at once; 0: no limit
+    std::vector<std::string> cors_origins{};  // whose pages may use the API from a browser; none: nobody's
+    std::filesystem::path state_directory{};  // of admin.token, service.token and, without another key, secrets.key
     // SECRETS_KEY, SECRETS_KEY_FILE: what secrets are encrypted with at rest. Neither: <state>/secrets.key.
-    std::string secrets_key;
-    std::filesystem::path secrets_key_file;
+    std::string secrets_key{};
+    std::filesystem::path secrets_key_file{};
     Clock clock = system_now;
     // Tests: an answer that its route does not declare (route.hpp) becomes 500 and says what is wrong.
     bool strict_contracts = false;
