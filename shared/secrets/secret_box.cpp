@@ -36,6 +36,7 @@ std::string base64_of(const std::vector<unsigned char>& bytes) {
 }
 
 std::optional<std::vector<unsigned char>> from_base64(std::string_view text) {
+    if (text.empty()) return std::nullopt;  // libsodium takes no null
     std::vector<unsigned char> bytes(text.size());
     std::size_t size = 0;
     const char* end = nullptr;
