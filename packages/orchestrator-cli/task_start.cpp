@@ -15,7 +15,7 @@ constexpr std::chrono::milliseconds kPoll{300};
 // A control plane that restarts comes back within this; beyond it the wait ends as "unavailable".
 constexpr std::chrono::seconds kMissingLimit{60};
 // A role that is just starting makes its group within this.
-constexpr std::chrono::seconds kRoleStart{3};
+constexpr std::chrono::seconds kRoleStart{5};
 
 // Nobody takes from this queue: nothing is written that would wait for ever. What cannot be known does not hinder.
 Task<std::expected<void, Failure>> check_taken(std::shared_ptr<Session> session, StartQueue queue) {

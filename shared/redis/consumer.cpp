@@ -150,6 +150,7 @@ Task<void> Consumer::Impl::read(std::shared_ptr<Impl> self) {
     while (!self->stopping) {
         if (need_group) {
             auto made = co_await make_group(writer, at);
+            if (made) made = co_await show_presence(writer, at);
             if (made) {
                 need_group = false;
             } else {
@@ -217,6 +218,11 @@ Task<void> Consumer::Impl::maintain(std::shared_ptr<Impl> self) {
     while (!self->stopping) {
         co_await async::sleep_for(interval);
         if (need_group) continue;
+        auto seen = co_await show_presence(writer, at);
+        if (!seen) {
+            trouble("the consumer cannot show itself, trying again", seen.error());
+            continue;
+        }
         auto kept = co_await keep_alive(writer, at, core.taken());
         if (!kept) {
             trouble("entries in work cannot be refreshed, trying again", kept.error());

@@ -111,6 +111,32 @@ class ConsumerTest : public ::testing::Test {
     std::vector<asio::steady_timer*> gates_;
 };
 
+// Who wants to know whether a role runs looks at its consumer: also one that gets nothing is seen.
+TEST_F(ConsumerTest, IsSeenAtItsStreamAlsoWhenItGetsNothing) {
+    Client client(io_.get_executor(), redis_.address());
+    const auto last = [&] { return testing::run(io_, last_consumer(client, "s", "g")).value(); };
+    EXPECT_FALSE(last());
+    auto settings = options();
+    settings.claim_interval = 200ms;
+    auto running = run_consumer(settings, record());
+    ASSERT_TRUE(eventually([&] { return last().has_value(); }));
+    for (int i = 0; i < 3; ++i) {
+        ASSERT_TRUE(eventually([&] { return last() >= 50ms; }));
+        EXPECT_TRUE(eventually([&] { return last() < 50ms; })) << "it shows itself again";
+    }
+    stop(*running);
+    ASSERT_TRUE(eventually([&] { return last() > 400ms; })) << "and no more";
+}
+
+// Showing itself is no delivery.
+TEST_F(ConsumerTest, ShowingItselfCountsNothing) {
+    add("x");
+    abandon("c");
+    Client client(io_.get_executor(), redis_.address());
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(testing::run(io_, show_presence(client, {"s", "g", "c"})));
+    EXPECT_EQ(redis_.command({"XPENDING", "s", "g", "-", "+", "1"}).elements.at(0).elements.at(3).integer, 1);
+}
+
 TEST_F(ConsumerTest, HandlesWhatWasThereBeforeAndWhatComes) {
     add("before");
     auto running = run_consumer(options(), record());

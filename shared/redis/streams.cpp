@@ -141,6 +141,16 @@ Task<Result<void>> make_group(Client& client, Membership at) {
     co_return Result<void>();
 }
 
+Task<Result<void>> show_presence(Client& client, Membership at) {
+    // Its pending entries behind what is as good as the last possible one: none, so that no delivery is counted. (The
+    // very last one is what Redis itself takes for ">".)
+    constexpr auto kBehindAll = "18446744073709551615-0";
+    auto reply = co_await client.command(
+        {"XREADGROUP", "GROUP", at.group, at.consumer, "COUNT", "1", "STREAMS", at.stream, kBehindAll});
+    if (!reply) co_return std::unexpected(std::move(reply.error()));
+    co_return Result<void>();
+}
+
 Task<Result<std::vector<std::pair<std::string, int>>>> own_pending(Client& client, Membership at, std::size_t limit) {
     std::vector<std::pair<std::string, int>> pending;
     std::string from = "-";

@@ -21,6 +21,10 @@ struct Membership {
 // Makes stream and group, reading from the beginning. Success when they are there.
 Task<Result<void>> make_group(Client& client, Membership at);
 
+// Makes the consumer when it is absent, and counts as its visit (last_consumer()). Needed since Redis 7.0 and older
+// note nothing of a consumer that waits in a blocking read and gets nothing, also not its name.
+Task<Result<void>> show_presence(Client& client, Membership at);
+
 // The ids pending with this consumer, with their delivery counts; at most `limit`.
 Task<Result<std::vector<std::pair<std::string, int>>>> own_pending(Client& client, Membership at, std::size_t limit);
 
