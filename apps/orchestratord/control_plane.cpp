@@ -26,6 +26,7 @@ Result<redis::Address> external_redis(const Configuration& configuration) {
                     "REDIS_URL is not set: `serve` needs redis://, rediss:// or unix:// (only `dev` starts a server of "
                     "its own)");
     auto address = redis::parse_address(configuration.text("REDIS_URL"));
+    if (address && address->ca_file.empty()) address->ca_file = configuration.text("REDIS_CA_FILE");
     if (!address) return std::unexpected(in_context(address.error(), "REDIS_URL"));
     return address;
 }

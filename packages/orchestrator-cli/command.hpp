@@ -43,6 +43,9 @@ inline constexpr const char* kAboutGroup = "About this program";
 // "TEXT", "@FILE" or "-" (standard input, where allowed), byte for byte. Errors name the option.
 std::expected<std::string, Failure> read_text(const std::string& option, const std::string& value, bool allow_stdin);
 
+// Of this invocation; goes into messages.
+std::string current_correlation_id();
+
 inline std::unexpected<Failure> failed(const Error& error) { return std::unexpected(failure_of(error)); }
 
 }  // namespace codegen::cli

@@ -15,7 +15,8 @@ constexpr std::string_view kFooter = R"(Examples:
 
 Output: tables on a terminal, otherwise one JSON object: {"success":true,"data":...,"message":...}.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 permission denied, 4 not found, 5 system unavailable, 6 timed out.
-Environment: CODEGEN_STATE_DIR, API_URL, REDIS_URL, ORCHESTRATOR_TOKEN, ALLOWED_COMMANDS, NO_COLOR.)";
+Environment: CODEGEN_STATE_DIR, API_URL, REDIS_URL, REDIS_CA_FILE, ORCHESTRATOR_TOKEN, ALLOWED_COMMANDS, TRACEPARENT,
+  CORRELATION_ID, NO_COLOR.)";
 
 std::vector<std::string> split(std::string_view text, char at) {
     std::vector<std::string> out;

@@ -9,6 +9,8 @@
 
 #include "packages/orchestrator-cli/command_tree.hpp"
 #include "packages/orchestrator-cli/permissions.hpp"
+#include "shared/base/ids.hpp"
+#include "shared/logging/context.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::cli {
@@ -51,6 +53,9 @@ int run(int argc, char** argv) {
         if (!mode().json) failure.message += "\nsee orchestrator --help";
         return print(mode(), std::unexpected(std::move(failure)), settings.allowed_commands);
     }
+    // What is asked of others is on behalf of whoever called this, or a trace of its own.
+    const log::Within within(log::make_context(settings.environment("TRACEPARENT").value_or(""),
+                                               settings.environment("CORRELATION_ID").value_or(new_uuid()), true));
     return print(mode(), carry_out(*tree.chosen(), settings, mode()), settings.allowed_commands);
 }
 

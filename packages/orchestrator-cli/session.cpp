@@ -4,20 +4,29 @@
 
 #include <system_error>
 
+#include "shared/base/ids.hpp"
 #include "shared/base/retry.hpp"
+#include "shared/logging/context.hpp"
 #include "shared/redis/streams.hpp"
 
 namespace codegen::cli {
 namespace {
 
+constexpr std::chrono::seconds kLongestAsked{30};  // a Retry-After beyond it is for the caller to decide
+
 // The waits between tries; nullopt when the error is final. Somebody at a terminal waits no longer than for
 // "transient".
 std::optional<std::chrono::milliseconds> next_wait(const Error& error, int retries_done) {
     const bool temporary = error.category == ErrorCategory::transient || error.category == ErrorCategory::upstream;
-    return temporary ? RetryPolicy().next(ErrorCategory::transient, retries_done) : std::nullopt;
+    auto wait = temporary ? RetryPolicy().next(ErrorCategory::transient, retries_done) : std::nullopt;
+    if (!wait || !error.retry_after) return wait;
+    if (*error.retry_after > kLongestAsked) return std::nullopt;
+    return std::max<std::chrono::milliseconds>(*wait, *error.retry_after);
 }
 
 Error unavailable(const Error& error, std::string_view what) {
+    if (error.category == ErrorCategory::upstream && error.retry_after)
+        return in_context(error, fmt::format("{} asks to come back in {} s", what, error.retry_after->count()));
     if (error.category != ErrorCategory::transient) return error;
     return {ErrorCategory::transient,
             "unavailable",
@@ -26,6 +35,11 @@ Error unavailable(const Error& error, std::string_view what) {
 }
 
 }  // namespace
+
+std::string current_correlation_id() {
+    const auto& now = log::context();
+    return now && !now->correlation_id.empty() ? now->correlation_id : new_uuid();
+}
 
 Session::Session(asio::any_io_executor executor, Settings settings)
     : executor_(std::move(executor)), settings_(std::move(settings)) {}
@@ -65,6 +79,7 @@ Result<redis::Client*> Session::redis(bool fresh) {
     if (!url) return std::unexpected(url.error());
     auto address = redis::parse_address(*url);
     if (!address) return std::unexpected(in_context(address.error(), "REDIS_URL"));
+    if (address->ca_file.empty()) address->ca_file = settings_.environment("REDIS_CA_FILE").value_or("");
     redis_ =
         std::make_unique<redis::Client>(executor_, std::move(*address), redis::ClientOptions{.name = "orchestrator"});
     return redis_.get();

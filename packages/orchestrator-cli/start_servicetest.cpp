@@ -124,6 +124,26 @@ TEST_F(StartTest, gives_up_after_three_retries) {
     EXPECT_GE(std::chrono::steady_clock::now() - begin, 6500ms) << "1, 2 and 4 s between the tries";
 }
 
+TEST_F(StartTest, comes_back_when_it_was_asked_to) {
+    int asked = 0;
+    filter([&](const http::Request&) -> std::optional<http::Reply> {
+        if (++asked > 1) return std::nullopt;
+        return answer(429, "slowly", "2");
+    });
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(orchestrator({"project", "list"}).exit, 0);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, 2s);
+    asked = 0;
+    filter([&](const http::Request&) -> std::optional<http::Reply> {
+        ++asked;
+        return answer(429, "tomorrow", "3600");
+    });
+    const auto ran = orchestrator({"project", "list"});
+    EXPECT_EQ(ran.exit, 5) << ran.output;
+    EXPECT_THAT(text(ran.json(), "message"), HasSubstr("come back in 3600 s"));
+    EXPECT_EQ(asked, 1) << "an hour is for the caller to decide";
+}
+
 TEST_F(StartTest, what_is_refused_is_not_tried_again) {
     int asked = 0;
     filter([&](const http::Request&) -> std::optional<http::Reply> {

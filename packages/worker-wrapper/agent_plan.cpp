@@ -78,6 +78,7 @@ std::map<std::string, std::string> agent_environment(const WrapperConfig& config
         job.developer && job.developer->allowed_commands ? *job.developer->allowed_commands : config.allowed_commands;
     set("ALLOWED_COMMANDS", joined(allowed, ","));
     set("REQUEST_ID", job.request_id);
+    if (!job.traceparent.empty()) set("TRACEPARENT", job.traceparent);
     if (!session_id.empty()) set("SESSION_ID", session_id);
     std::optional<std::string> user = config.user_id;
     if (job.product_owner) user = std::to_string(job.product_owner->user_id);

@@ -9,11 +9,17 @@
 
 #include "packages/worker-wrapper/record_file.hpp"
 #include "shared/base/timestamp.hpp"
+#include "shared/base/trace.hpp"
 
 namespace codegen::wrapper {
 
 namespace {
 std::string& worker() {
+    static std::string id;
+    return id;
+}
+
+std::string& trace() {
     static std::string id;
     return id;
 }
@@ -37,6 +43,8 @@ void keep_log(const std::filesystem::path& file, std::size_t limit) {
     kept().file.emplace(file, limit);
 }
 
+void set_log_trace(std::string_view traceparent) { trace() = trace_id_of(traceparent); }
+
 void set_log_worker(std::string_view worker_id) { worker() = worker_id; }
 
 void log(std::string_view level, std::string_view message, boost::json::object fields) {
@@ -45,6 +53,7 @@ void log(std::string_view level, std::string_view message, boost::json::object f
                              {"service", "worker-wrapper"},
                              {"worker_id", worker()},
                              {"message", message}};
+    if (!trace().empty()) line["trace_id"] = trace();
     for (auto& [key, value] : fields) line.insert_or_assign(key, std::move(value));
     const std::string text = boost::json::serialize(line) + "\n";
     if (kept().file) kept().file->append(text);

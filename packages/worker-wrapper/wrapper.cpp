@@ -6,6 +6,7 @@
 #include "packages/worker-wrapper/input_message.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "shared/base/ids.hpp"
+#include "shared/base/trace.hpp"
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/streams.hpp"
 
@@ -30,6 +31,13 @@ std::vector<InputStream> own_streams(const contracts::WrapperConfig& config) {
     if (config.worker_type == WorkerType::po)
         out.push_back({streams::po_worker_input(config.worker_id), std::string(streams::kWorkerWrapperGroup)});
     return out;
+}
+
+// The entry goes on with the trace of the request.
+redis::Arguments traced(redis::Arguments entry, const contracts::ResultFile& file) {
+    if (auto trace = next_traceparent(file.traceparent.value_or("")); !trace.empty())
+        entry.insert(entry.end(), {"traceparent", std::move(trace)});
+    return entry;
 }
 
 // The answer continues in this body, for as long as its creator lets it.
@@ -192,6 +200,7 @@ void Wrapper::take_entry(const InputStream& from, const redis::StreamEntry& entr
     job->stream = from.stream;
     job->group = from.group;
     job->entry_id = entry.id;
+    if (const auto* trace = entry.field("traceparent"); trace && is_traceparent(*trace)) job->traceparent = *trace;
     using Answer = RequestLedger<Job>::Answer;
     const bool known = ledger_.running() == job->request_id || ledger_.waiting(job->request_id);
     switch (ledger_.offer(job->request_id, *job)) {
@@ -222,9 +231,19 @@ void Wrapper::take_entry(const InputStream& from, const redis::StreamEntry& entr
 void Wrapper::bury(const InputStream& from, const redis::StreamEntry& entry, const std::string& original,
                    const Error& why, int attempts) {
     log("warning", "dead letter", {{"stream", from.stream}, {"entry_id", entry.id}, {"error", why.message}});
-    outbox_.push({"XADD", streams::dead_letters(from.stream), "*", "original_message", original, "error_context",
-                  dead_letter_context(why, from.stream, entry.id, attempts)},
-                 Outbox::Care::until_done);
+    redis::Arguments letter{"XADD",
+                            streams::dead_letters(from.stream),
+                            "*",
+                            "original_message",
+                            original,
+                            "error_context",
+                            dead_letter_context(why, from.stream, entry.id, attempts)};
+    // So that a retry adds the entry as it was (shared/redis/streams.hpp).
+    if (!entry.fields.empty() && !entry.field("data"))
+        letter.insert(letter.end(), {"original_form", "fields"});
+    else if (const auto* trace = entry.field("traceparent"))
+        letter.insert(letter.end(), {"traceparent", *trace});
+    outbox_.push(std::move(letter), Outbox::Care::until_done);
     acknowledge(from.stream, from.group, entry.id);
 }
 
@@ -234,6 +253,7 @@ void Wrapper::acknowledge(const std::string& stream, const std::string& group, c
 }
 
 void Wrapper::begin(Job job) {
+    set_log_trace(job.traceparent);
     job.attempt = store_.count_attempt(job.request_id);
     if (job.product_owner && job.attempt > 1) return say_lost(std::move(job));
     if (job.attempt > kAttempts) {
@@ -307,7 +327,8 @@ void Wrapper::end(contracts::ResultFile file) {
                 [this, ended = std::shared_ptr<AgentRun>(std::move(run_))] { run_next(); });
 }
 
-void Wrapper::conclude(const Job& job, const contracts::ResultFile& file) {
+void Wrapper::conclude(const Job& job, contracts::ResultFile file) {
+    if (!job.traceparent.empty()) file.traceparent = job.traceparent;
     if (auto saved = store_.save(file); !saved)
         log_error("the result cannot be kept in a file",
                   {{"request_id", job.request_id}, {"error", saved.error().message}});
@@ -318,6 +339,7 @@ void Wrapper::conclude(const Job& job, const contracts::ResultFile& file) {
     publish_lifecycle(
         file.output.status == contracts::ResultStatus::success ? LifecycleKind::completed : LifecycleKind::failed,
         &file);
+    set_log_trace({});
 }
 
 void Wrapper::run_next() {
@@ -338,10 +360,11 @@ void Wrapper::publish(const contracts::ResultFile& file) {
     const std::string stream =
         file.po_output ? streams::po_worker_output(config_.worker_id) : std::string(streams::kDeveloperOutput);
     const std::string request_id = file.output.request_id;
-    outbox_.push({"XADD", stream, "*", "data", text}, Outbox::Care::until_done,
+    outbox_.push(traced({"XADD", stream, "*", "data", text}, file), Outbox::Care::until_done,
                  [this, request_id] { store_.mark_published(request_id); });
-    outbox_.push({"XADD", streams::worker_output(config_.worker_id), "MAXLEN", "~", std::string(kKeptOutputs), "*",
-                  "data", text},
+    outbox_.push(traced({"XADD", streams::worker_output(config_.worker_id), "MAXLEN", "~", std::string(kKeptOutputs),
+                         "*", "data", text},
+                        file),
                  Outbox::Care::best_effort);
 }
 
@@ -356,8 +379,9 @@ void Wrapper::publish_lifecycle(LifecycleKind kind, const contracts::ResultFile*
         event.exit_code = file->exit_code;
         event.reason = file->output.reason;
     }
-    outbox_.push({"XADD", std::string(streams::kWorkerLifecycle), "*", "data", json::write(event)},
-                 Outbox::Care::until_done);
+    redis::Arguments entry{"XADD", std::string(streams::kWorkerLifecycle), "*", "data", json::write(event)};
+    if (file != nullptr) entry = traced(std::move(entry), *file);
+    outbox_.push(std::move(entry), Outbox::Care::until_done);
 }
 
 void Wrapper::store_session() {

@@ -42,7 +42,7 @@ class Wrapper {
     void begin(Job job);
     void end(contracts::ResultFile file);
     void say_lost(Job job);
-    void conclude(const Job& job, const contracts::ResultFile& file);  // kept, published, acknowledged
+    void conclude(const Job& job, contracts::ResultFile file);  // kept, published, acknowledged
     void run_next();
     void hold_readers();
 

@@ -9,7 +9,9 @@
 #include "services/api/rate_limit.hpp"
 #include "services/api/representation.hpp"
 #include "services/api/resource.hpp"
+#include "shared/async/log_context.hpp"
 #include "shared/base/ids.hpp"
+#include "shared/base/trace.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::api {
@@ -18,13 +20,6 @@ namespace {
 // The route's handler tells the outer one who it was, for log and metrics. Removed before the answer leaves.
 constexpr std::string_view kRouteHeader = "X-Internal-Route";
 constexpr std::string_view kCallerHeader = "X-Internal-Caller";
-
-bool is_correlation_id(std::string_view text) {
-    return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-               c == '.' || c == ':';
-    });
-}
 
 // "/api/task_executions/x_y?z_z" -> "/api/task-executions/x_y?z_z"
 void normalize_resource_name(std::string& target) {
@@ -157,6 +152,7 @@ struct Service::Impl {
         const auto begin = std::chrono::steady_clock::now();
         const auto given = request.headers.get("X-Correlation-ID");
         const std::string correlation_id = given && is_correlation_id(*given) ? std::string(*given) : new_uuid();
+        auto context = log::make_context(request.headers.get("traceparent").value_or(""), correlation_id, true);
         const std::string method = request.method;
         normalize_resource_name(request.target);
         const std::string path = request.target.substr(0, std::min<std::size_t>(request.target.find('?'), 200));
@@ -170,7 +166,8 @@ struct Service::Impl {
             reply.head = http::problem(413, fmt::format("the body has {} bytes, the limit is {}", request.body.size(),
                                                         self->options_.body_limit));
         } else {
-            reply = co_await self->router_.dispatch(std::move(request), peer);
+            auto work = self->router_.dispatch(std::move(request), peer);
+            reply = co_await async::within(context, std::move(work));
         }
         const auto route = take(reply.head.headers, kRouteHeader);
         const auto who = take(reply.head.headers, kCallerHeader);
@@ -181,12 +178,12 @@ struct Service::Impl {
         const auto took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin);
         const bool routine = reply.head.status < 400 && (method == "GET" || method == "HEAD");
         const auto write = routine ? log::debug : log::info;  // every change and every refusal can be audited
+        const log::Within within(std::move(context));         // correlation id and trace
         write("request", {{"method", method},
                           {"path", path},
                           {"status", std::to_string(reply.head.status)},
                           {"caller", who.empty() ? "nobody" : who},
-                          {"ms", fmt::format("{:.2f}", took.count())},
-                          {"correlation_id", correlation_id}});
+                          {"ms", fmt::format("{:.2f}", took.count())}});
         co_return reply;
     }
 

@@ -8,6 +8,7 @@
 #include "shared/contracts/streams.hpp"
 #include "shared/json/enum.hpp"
 #include "shared/json/json.hpp"
+#include "shared/logging/context.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::worker_manager {
@@ -154,6 +155,8 @@ Task<Result<void>> Manager::deliver(storage::OutboxItem item) {
     for (const auto& command : commands.as_array()) {
         redis::Arguments arguments;
         for (const auto& argument : command.as_array()) arguments.emplace_back(argument.as_string());
+        if (auto trace = log::traceparent_to_send(); arguments.front() == "XADD" && !trace.empty())
+            arguments.insert(arguments.end(), {"traceparent", std::move(trace)});
         auto reply = co_await redis_.command(std::move(arguments));
         if (!reply) co_return std::unexpected(reply.error());
     }

@@ -84,7 +84,8 @@ WorkerRow read(const storage::Row& row) {
 Task<Result<void>> Store::migrate() {
     std::vector<storage::Migration> migrations{{1, "workers", std::string(kTable)},
                                                storage::Outbox::migration(2, std::string(kComponent)),
-                                               Images::migration(3)};
+                                               Images::migration(3),
+                                               storage::Outbox::trace_migration(4, std::string(kComponent))};
     co_return co_await database_.migrate(std::string(kComponent), std::move(migrations));
 }
 

@@ -87,17 +87,19 @@ struct RunData {
     Node after_pause = Node::create_worker;
     std::optional<std::int64_t> memory_limit;  // bytes; after an attempt that ran out of memory
     TestRuns tests;
+    std::string traceparent;  // of whoever asked for the run, or one of its own
 
-    static constexpr std::array<std::string_view, 13> defaulted{
-        "message",         "guidance", "session_id",      "question",    "continuing",   "workspace_kept", "after_park",
-        "earlier_gateway", "retries",  "attempt_failure", "after_pause", "memory_limit", "tests"};
+    static constexpr std::array<std::string_view, 14> defaulted{
+        "message",        "guidance",     "session_id",      "question",   "continuing",
+        "workspace_kept", "after_park",   "earlier_gateway", "retries",    "attempt_failure",
+        "after_pause",    "memory_limit", "tests",           "traceparent"};
 };
 BOOST_DESCRIBE_STRUCT(RunData, (),
                       (project_id, project_name, repository_url, user_id, callback_stream, trigger_request_id,
                        correlation_id, prompt, task_metadata, worker_id, worker_exists, started_at, developing_since,
                        developing_request_id, claim, collected, outcome, outcome_published, message, guidance,
                        session_id, question, continuing, workspace_kept, after_park, earlier_gateway, retries,
-                       attempt_failure, after_pause, memory_limit, tests))
+                       attempt_failure, after_pause, memory_limit, tests, traceparent))
 
 struct Run {
     std::string task_id;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "services/workflow/repository.hpp"
+#include "shared/async/log_context.hpp"
 #include "shared/base/ids.hpp"
+#include "shared/base/trace.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::workflow {
@@ -30,6 +32,8 @@ Result<std::optional<std::string>> test_command(const contracts::Project& projec
     return text.find_first_not_of(" \t\r\n") == text.npos ? std::nullopt : std::optional(std::string(text));
 }
 
+log::ContextPtr context_of(const Run& run) { return log::make_context(run.data.traceparent, run.data.correlation_id); }
+
 Task<bool> cancelled() {
     const auto state = co_await asio::this_coro::cancellation_state;
     co_return state.cancelled() != asio::cancellation_type::none;
@@ -51,15 +55,20 @@ Task<Result<bool>> Runner::start(contracts::TaskRecord task, std::string trigger
     run.data.callback_stream = callback_stream ? std::move(callback_stream) : task.callback_stream;
     run.data.trigger_request_id = std::move(trigger_request_id);
     run.data.correlation_id = std::move(correlation_id);
+    run.data.traceparent = log::context() ? log::context()->traceparent : "";
+    if (run.data.traceparent.empty()) run.data.traceparent = new_traceparent();
     run.data.prompt = task.spec.value_or("");
     run.data.task_metadata = task.task_metadata;
     run.data.started_at = options_.clock();
     const auto surroundings = context();
     Step begun = step(std::move(run), first, surroundings);
-    auto inserted = co_await store_.insert(begun, surroundings.now);
+    auto on_behalf = context_of(begun.run);
+    auto insertion = store_.insert(begun, surroundings.now);
+    auto inserted = co_await async::within(on_behalf, std::move(insertion));
     if (!inserted) co_return std::unexpected(inserted.error());
     if (*inserted) {
-        log::info("run started", {{"task_id", task.id}, {"correlation_id", begun.run.data.correlation_id}});
+        const log::Within within(std::move(on_behalf));
+        log::info("run started", {{"task_id", task.id}});
         carry_out(begun);
     }
     co_return *inserted;
@@ -116,13 +125,16 @@ Task<Result<void>> Runner::remind(Run run, Event event) {
 }
 
 Task<Result<bool>> Runner::save(Run before, Step next, std::optional<Seen> seen) {
-    auto saved = co_await store_.update(before.request_id, before.revision, next, options_.clock(), std::move(seen));
+    // On behalf of whoever asked for the run, also when a timer moves it.
+    auto on_behalf = context_of(next.run);
+    auto update = store_.update(before.request_id, before.revision, next, options_.clock(), std::move(seen));
+    auto saved = co_await async::within(on_behalf, std::move(update));
     if (!saved || !*saved) co_return saved;
+    const log::Within within(std::move(on_behalf));
     if (before.node != next.run.node)
         log::info("run moved", {{"task_id", next.run.task_id},
                                 {"from", std::string(json::name_of(before.node))},
-                                {"to", std::string(json::name_of(next.run.node))},
-                                {"correlation_id", next.run.data.correlation_id}});
+                                {"to", std::string(json::name_of(next.run.node))}});
     carry_out(next);
     co_return true;
 }

@@ -107,7 +107,8 @@ std::vector<storage::Migration> RunStore::migrations() {
              "CREATE INDEX workflow_inbox_seen ON workflow_inbox (seen_at);"},
             {3, "what a task's messages were",
              "CREATE INDEX workflow_inbox_task ON workflow_inbox (task_id) WHERE task_id IS NOT NULL;"
-             "CREATE INDEX workflow_runs_ended ON workflow_runs (updated_at) WHERE node = 'done';"}};
+             "CREATE INDEX workflow_runs_ended ON workflow_runs (updated_at) WHERE node = 'done';"},
+            storage::Outbox::trace_migration(4, "workflow")};
 }
 
 Task<Result<std::optional<Run>>> RunStore::one(std::string condition, std::string value) {

@@ -1,7 +1,9 @@
 // Errors as values. Every function that can fail in a way its caller handles returns Result<T>.
 // Exceptions do not cross a module's border.
 #pragma once
+#include <chrono>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +25,7 @@ struct Error {
     std::string code;     // for programs: "not_found", "conflict", "timeout", "invalid", "connection", ...
     std::string message;  // for people: names the thing, the value and the way out
     std::string path;     // place in a document ("config.capabilities[2]"), or empty
+    std::optional<std::chrono::seconds> retry_after{};  // what the other side asked for, with upstream and transient
 };
 
 template <class T>

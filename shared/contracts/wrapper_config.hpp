@@ -103,7 +103,8 @@ struct ResultFile {
     std::optional<int> exit_code;             // of the agent
     std::optional<std::string> bundle_error;  // e.g. over the limit, with figure and limit
     std::optional<POWorkerOutput> po_output;  // what a Product Owner's worker publishes instead of `output`
+    std::optional<std::string> traceparent;   // of the request
 };
-BOOST_DESCRIBE_STRUCT(ResultFile, (), (output, head_sha, bundle, exit_code, bundle_error, po_output))
+BOOST_DESCRIBE_STRUCT(ResultFile, (), (output, head_sha, bundle, exit_code, bundle_error, po_output, traceparent))
 
 }  // namespace codegen::contracts

@@ -308,5 +308,24 @@ TEST(Wire, TheConnectionsOwnFieldsAreNotPassedOn) {
               "POST /t HTTP/1.1\r\nHost: h\r\nX: y\r\nContent-Length: 3\r\n\r\n");
 }
 
+TEST(RetryAfter, SecondsOrADateUpToADay) {
+    const auto of = [](const char* value) {
+        Headers headers;
+        headers.set("Retry-After", value);
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        return retry_after(headers, *parse_timestamp("1994-11-06T08:49:37Z"));
+    };
+    using std::chrono::seconds;
+    EXPECT_EQ(of("0"), seconds(0));
+    EXPECT_EQ(of("120"), seconds(120));
+    EXPECT_EQ(of("999999"), std::chrono::hours(24));
+    EXPECT_EQ(of("99999999999999999999999"), std::chrono::hours(24));
+    EXPECT_EQ(of("Sun, 06 Nov 1994 08:51:37 GMT"), seconds(120));
+    EXPECT_EQ(of("Sun, 06 Nov 1994 08:00:00 GMT"), seconds(0));
+    for (const auto* bad : {"", "-1", "soon", "1.5", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 31 Feb 1994 08:49:37 GMT"})
+        EXPECT_FALSE(of(bad)) << bad;
+    EXPECT_FALSE(retry_after({}));
+}
+
 }  // namespace
 }  // namespace codegen::http

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <charconv>
+#include <cstdio>
 
 namespace codegen::http {
 namespace {
@@ -10,6 +12,40 @@ namespace {
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace
+
+std::optional<std::chrono::seconds> retry_after(const Headers& headers, Timestamp now) {
+    constexpr std::chrono::seconds kMost = std::chrono::hours(24);
+    const auto value = headers.get("Retry-After");
+    if (!value || value->empty()) return {};
+    std::int64_t seconds = 0;
+    const auto [end, bad] = std::from_chars(value->data(), value->data() + value->size(), seconds);
+    if (bad == std::errc::result_out_of_range) return kMost;
+    if (bad == std::errc() && end == value->data() + value->size()) {
+        if (seconds < 0) return {};
+        return std::min(kMost, std::chrono::seconds(seconds));
+    }
+    // IMF-fixdate (RFC 9110): Sun, 06 Nov 1994 08:49:37 GMT. Month and day names are English whatever the locale.
+    constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char month[4] = {};
+    int day = 0;
+    int year = 0;
+    int hour = 0;
+    int minute = 0;
+    int second = 0;
+    const std::string text(*value);
+    if (std::sscanf(text.c_str(), "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT", &day, month, &year, &hour, &minute,
+                    &second) != 6)
+        return {};
+    const auto at = kMonths.find(month);
+    if (at == kMonths.npos || at % 3 != 0) return {};
+    const std::chrono::year_month_day date{std::chrono::year(year),
+                                           std::chrono::month(static_cast<unsigned>(at / 3 + 1)),
+                                           std::chrono::day(static_cast<unsigned>(day))};
+    if (!date.ok() || hour > 23 || minute > 59 || second > 60) return {};
+    const auto when = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+                      std::chrono::seconds(second);
+    return std::clamp(std::chrono::ceil<std::chrono::seconds>(when - now), std::chrono::seconds(0), kMost);
+}
 
 bool same_name(std::string_view a, std::string_view b) {
     return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });

@@ -1,6 +1,7 @@
 // HTTP messages as values. No I/O.
 #pragma once
 #include <boost/json/value.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "shared/async/async.hpp"
+#include "shared/base/timestamp.hpp"
 
 namespace codegen::http {
 
@@ -72,6 +74,8 @@ struct Reply {
     std::function<Task<void>(std::unique_ptr<Stream>)> upgrade;
 };
 
+// The header Retry-After: seconds, or a date, which counts from `now`. At most a day; nullopt: absent or no such thing.
+std::optional<std::chrono::seconds> retry_after(const Headers& headers, Timestamp now = system_now());
 Response json_response(unsigned status, const boost::json::value& body);
 // RFC 9457: application/problem+json with type, title, status, detail and, when not empty, errors: [{path, message}].
 Response problem(unsigned status, std::string detail, const FieldErrors& errors = {});

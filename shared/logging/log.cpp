@@ -5,8 +5,11 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 
+#include "shared/base/trace.hpp"
+#include "shared/logging/context.hpp"
 #include "shared/logging/line.hpp"
 
 namespace codegen::log {
@@ -50,20 +53,6 @@ void write(Level level, std::string_view message, Fields fields) {
     if (!s.logger->should_log(threshold)) return;
     const std::string line = format_line(s.format, level, system_now(), s.service, message, fields);
     s.logger->log(threshold, spdlog::string_view_t(line.data(), line.size()));
-}
-
-std::string_view name(Level level) {
-    switch (level) {
-        case Level::debug:
-            return "debug";
-        case Level::info:
-            return "info";
-        case Level::warning:
-            return "warning";
-        case Level::error:
-            return "error";
-    }
-    std::unreachable();
 }
 
 // Log text comes from agents and peers: without this a newline forges a line and an escape repaints the terminal.
@@ -110,20 +99,35 @@ std::string valid_utf8(std::string_view text) {
     return out;
 }
 
+// Of the current context; checked when it was made, so safe to write as they are.
+std::vector<std::pair<std::string, std::string>> trace_fields() {
+    std::vector<std::pair<std::string, std::string>> out;
+    const auto& now = context();
+    if (!now) return out;
+    if (!now->correlation_id.empty()) out.emplace_back("correlation_id", now->correlation_id);
+    if (!now->traceparent.empty()) out.emplace_back("trace_id", trace_id_of(now->traceparent));
+    return out;
+}
+
 }  // namespace
 
 std::string format_line(Format format, Level level, Timestamp now, std::string_view service, std::string_view message,
                         Fields fields) {
     if (format == Format::json) {
         boost::json::object line{{"timestamp", format_timestamp(now)},
-                                 {"level", boost::json::string_view(name(level).data(), name(level).size())},
+                                 {"level", boost::json::string_view(name_of(level).data(), name_of(level).size())},
                                  {"service", valid_utf8(service)},
                                  {"message", valid_utf8(message)}};
+        for (const auto& [key, value] : trace_fields()) line[key] = value;
         for (const auto& [key, value] : fields) line[valid_utf8(key)] = valid_utf8(value);
         return boost::json::serialize(line);
     }
-    std::string line = fmt::format("{} {:<7} {}: ", format_timestamp(now), name(level), service);
+    std::string line = fmt::format("{} {:<7} {}: ", format_timestamp(now), name_of(level), service);
     append_visible(line, message, false);
+    for (const auto& [key, value] : trace_fields()) {
+        if (std::ranges::any_of(fields, [&](const Field& field) { return field.first == key; })) continue;
+        line += fmt::format(" {}={}", key, value);
+    }
     for (const auto& [key, value] : fields) {
         line += ' ';
         append_visible(line, key, true);
@@ -131,6 +135,36 @@ std::string format_line(Format format, Level level, Timestamp now, std::string_v
         append_value(line, value);
     }
     return line;
+}
+
+std::string_view name_of(Level level) {
+    switch (level) {
+        case Level::debug:
+            return "debug";
+        case Level::info:
+            return "info";
+        case Level::warning:
+            return "warning";
+        case Level::error:
+            return "error";
+    }
+    std::unreachable();
+}
+
+void set_level(Level level) { settings().logger->set_level(spdlog_level(level)); }
+
+Level level() {
+    switch (settings().logger->level()) {
+        case spdlog::level::trace:
+        case spdlog::level::debug:
+            return Level::debug;
+        case spdlog::level::info:
+            return Level::info;
+        case spdlog::level::warn:
+            return Level::warning;
+        default:
+            return Level::error;
+    }
 }
 
 void setup(Level level, Format format, std::string service) {
@@ -142,7 +176,7 @@ void setup(Level level, Format format, std::string service) {
 
 Result<Level> parse_level(std::string_view text) {
     for (const auto level : {Level::debug, Level::info, Level::warning, Level::error})
-        if (text == name(level)) return level;
+        if (text == name_of(level)) return level;
     return fail(ErrorCategory::permanent, "invalid",
                 fmt::format("log level \"{}\": expected debug, info, warning or error", text));
 }

@@ -15,6 +15,10 @@ enum class Format { console, json };
 // Call once before the first line; default: info, console, standard error. `service` stands on every line.
 void setup(Level level, Format format, std::string service);
 Result<Level> parse_level(std::string_view text);  // debug, info, warning, error
+std::string_view name_of(Level level);
+// While running; from the logging thread's own or any other.
+void set_level(Level level);
+Level level();
 
 using Field = std::pair<std::string_view, std::string>;
 using Fields = std::initializer_list<Field>;

@@ -12,7 +12,9 @@
 
 #include "shared/async/deadline.hpp"
 #include "shared/async/scope.hpp"
+#include "shared/logging/context.hpp"
 #include "shared/logging/log.hpp"
+#include "shared/redis/sentinel.hpp"
 #include "shared/redis/wire.hpp"
 
 namespace codegen::redis {
@@ -109,11 +111,19 @@ Task<void> Client::Impl::run(std::shared_ptr<Impl> self) {
     } forget{*this};
     milliseconds wait = kFirstWait;
     while (!self->closed) {
-        const auto attempt = make_wire(executor, address);
-        auto opening = attempt->open(address);
-        auto opened = co_await async::with_timeout(std::move(opening), options.command_timeout,
-                                                   "connect to Redis at " + describe(address));
+        std::shared_ptr<Wire> attempt;
+        Result<void> opened;
+        auto server = co_await find_server(address);
         if (closed) co_return;
+        if (server) {
+            attempt = make_wire(executor, *server);
+            auto opening = attempt->open(std::move(*server));
+            opened = co_await async::with_timeout(std::move(opening), options.command_timeout,
+                                                  "connect to Redis at " + describe(address));
+            if (closed) co_return;
+        } else {
+            opened = std::unexpected(std::move(server.error()));
+        }
         if (opened) {
             wire = attempt;
             reader = ReplyReader();
@@ -156,6 +166,7 @@ void Client::Impl::greet() {
     if (!address.password.empty()) say({"AUTH", address.user, address.password});
     if (address.database != 0) say({"SELECT", std::to_string(address.database)});
     if (!options.name.empty()) say({"CLIENT", "SETNAME", options.name});
+    if (!address.sentinels.empty()) say({"ROLE"});
     say({"PING"});
     sending = std::move(bytes);
     writing = true;
@@ -177,6 +188,10 @@ void Client::Impl::greeted(const Reply& reply) {
             return;
         }
     }
+    // A sentinel may not have noticed yet.
+    const bool role = reply.type == Reply::Type::array && !reply.elements.empty();
+    if (role && reply.elements[0].text != "master")
+        return drop(transient("connection", "the server is no master but " + reply.elements[0].text));
     if (greetings == 0) become_ready();
 }
 
@@ -229,8 +244,10 @@ void Client::Impl::take(Reply reply) {
     const CallPtr call = sent.front();
     if (--call->replies > 0) return;
     sent.pop_front();
-    if (!call->done) return;
-    call->release()(std::move(reply));
+    const bool demoted = !address.sentinels.empty() && reply.is_error() && reply.text.starts_with("READONLY");
+    const auto from = wire;
+    if (call->done) call->release()(std::move(reply));
+    if (demoted && wire == from) drop(transient("connection", "the server is no master any more"));
 }
 
 void Client::Impl::flush() {
@@ -399,6 +416,7 @@ Task<Result<std::string>> publish(Client& client, std::string stream, std::strin
         arguments.insert(arguments.end(), {"MAXLEN", "~", std::to_string(approximate_cap)});
     }
     arguments.insert(arguments.end(), {"*", "data", std::move(data)});
+    if (traceparent.empty()) traceparent = log::traceparent_to_send();
     if (!traceparent.empty()) arguments.insert(arguments.end(), {"traceparent", std::move(traceparent)});
     auto reply = co_await client.command(std::move(arguments));
     if (!reply) co_return std::unexpected(std::move(reply.error()));

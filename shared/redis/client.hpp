@@ -7,13 +7,16 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "shared/async/async.hpp"
 #include "shared/resp/resp.hpp"
 
 namespace codegen::redis {
 
-// redis://[user[:password]@]host[:port][/db], rediss://... (TLS), unix://[user[:password]@]/path/to.sock[?db=N].
+// redis://[user[:password]@]host[:port][/db], rediss://... (TLS), unix://[user[:password]@]/path/to.sock[?db=N],
+// redis+sentinel://[user[:password]@]host[:port],.../master[/db] and rediss+sentinel://... (TLS to sentinels and
+// servers). Parameters: TLS ca, cert, key (PEM files); sentinels sentinel_user, sentinel_password.
 struct Address {
     enum class Transport { tcp, tls, unix_socket } transport = Transport::tcp;
     std::string host = "127.0.0.1";
@@ -22,6 +25,17 @@ struct Address {
     std::string user;
     std::string password;
     int database = 0;
+    std::string ca_file{};           // TLS: who signs the server; empty: the system's authorities
+    std::string certificate_file{};  // TLS: our own, with its key, for a server that wants one
+    std::string key_file{};
+    struct Node {
+        std::string host;
+        std::uint16_t port = 26379;
+    };
+    std::vector<Node> sentinels{};  // asked before each connection where the master is; host and port are then unused
+    std::string master_name{};
+    std::string sentinel_user{};
+    std::string sentinel_password{};
 };
 Result<Address> parse_address(std::string_view url);  // the error never repeats a password
 std::string to_url(const Address& address);           // holds the password: for a 0600 file
@@ -38,7 +52,8 @@ struct ClientOptions {
 // reached the server when the connection broke fails with transient "connection": at most once. A command that was not
 // sent yet waits for the next connection. An error reply is an Error: code = its first word ("WRONGTYPE", "NOGROUP",
 // "NOPERM", ...), category transient for LOADING, BUSY, TRYAGAIN, MASTERDOWN, READONLY, CLUSTERDOWN, OOM; fatal for
-// NOAUTH and WRONGPASS; else permanent. A command without an answer in time fails with transient "timeout", and the
+// NOAUTH and WRONGPASS; else permanent. With sentinels each connection goes to the master of that moment; a server that
+// turns out not to be it is left at once. A command without an answer in time fails with transient "timeout", and the
 // connection is made anew. A cancelled one fails with transient "cancelled"; it may have been done.
 class Client {
   public:

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <unordered_map>
 
+#include "shared/async/log_context.hpp"
 #include "shared/async/scope.hpp"
 #include "shared/base/timestamp.hpp"
 #include "shared/logging/log.hpp"
@@ -37,6 +38,17 @@ Delivery make_delivery(StreamEntry entry, int attempt) {
     return delivery;
 }
 
+// Found without parsing the message twice; for log lines only.
+std::string_view correlation_id_of(std::string_view data) {
+    constexpr std::string_view kName = R"("correlation_id":)";
+    auto at = data.find(kName);
+    if (at == data.npos) return {};
+    at = data.find_first_not_of(' ', at + kName.size());
+    if (at == data.npos || data[at] != '"') return {};
+    const auto end = data.find('"', at + 1);
+    return end == data.npos ? std::string_view() : data.substr(at + 1, end - at - 1);
+}
+
 }  // namespace
 
 struct Consumer::Impl : std::enable_shared_from_this<Impl> {
@@ -63,6 +75,7 @@ struct Consumer::Impl : std::enable_shared_from_this<Impl> {
     Task<void> maintain(std::shared_ptr<Impl> self);
     Task<bool> find_pending(std::shared_ptr<Impl> self);
     Task<void> handle(std::shared_ptr<Impl> self, ConsumerCore::Start start);
+    static Task<Result<void>> invoke(std::shared_ptr<Impl> self, Delivery delivery);
     Task<Result<void>> call_handler(std::shared_ptr<Impl> self, Delivery delivery);
     Task<void> settle(std::shared_ptr<Impl> self, std::string id, std::optional<Error> failure, int attempts);
     void pump();
@@ -295,12 +308,20 @@ Task<void> Consumer::Impl::handle(std::shared_ptr<Impl> self, ConsumerCore::Star
     }
 }
 
+// The handler itself already runs in the context of the delivery.
+Task<Result<void>> Consumer::Impl::invoke(std::shared_ptr<Impl> self, Delivery delivery) {
+    auto result = co_await self->handler(std::move(delivery));
+    co_return result;
+}
+
 Task<Result<void>> Consumer::Impl::call_handler(std::shared_ptr<Impl> self, Delivery delivery) {
     std::string what;
     try {
         // With a cancellation state of its own.
-        auto work = self->handler(std::move(delivery));
-        auto result = co_await asio::co_spawn(executor, std::move(work), asio::use_awaitable);
+        auto context = log::make_context(delivery.traceparent, correlation_id_of(delivery.data));
+        auto work = invoke(self, std::move(delivery));
+        auto inside = async::within(std::move(context), std::move(work));
+        auto result = co_await asio::co_spawn(executor, std::move(inside), asio::use_awaitable);
         co_return result;
     } catch (const std::exception& e) {
         what = e.what();

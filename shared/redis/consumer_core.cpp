@@ -90,7 +90,7 @@ Verdict ConsumerCore::on_handled(const std::string& id, const Error* error, Stea
         verdict.kind = Verdict::Kind::stop;
         return verdict;
     }
-    const auto wait = policy_.next(error->category, entry.attempt - 1);
+    const auto wait = policy_.next(error->category, entry.attempt - 1, error->retry_after);
     if (!wait) {
         verdict.kind = Verdict::Kind::dead_letter;
         return verdict;

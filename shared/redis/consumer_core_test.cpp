@@ -86,6 +86,17 @@ TEST_F(CoreTest, UpstreamErrorsAreRetriedFiveTimes) {
     EXPECT_EQ(core_.on_handled("1-0", &kUpstream, now_).kind, Kind::dead_letter);
 }
 
+TEST_F(CoreTest, WhatTheOtherSideAskedForIsWaited) {
+    core_.on_new("1-0");
+    start();
+    Error limited = kUpstream;
+    limited.retry_after = 37s;
+    EXPECT_EQ(core_.on_handled("1-0", &limited, now_).wait, 37s);
+    now_ += 37s;
+    EXPECT_THAT(start(), ElementsAre("1-0"));
+    EXPECT_EQ(core_.on_handled("1-0", &kUpstream, now_).wait, 10s) << "this time nothing was asked for";
+}
+
 TEST_F(CoreTest, PermanentIsADeadLetterAtOnceAndFatalStops) {
     core_.on_new("1-0");
     core_.on_new("2-0");

@@ -13,6 +13,7 @@
 #include <boost/asio/write.hpp>
 
 #include "shared/posix/file.hpp"
+#include "shared/redis/sentinel.hpp"
 
 namespace codegen::redis {
 namespace {
@@ -79,14 +80,20 @@ class PlainWire : public Wire {
 
 class TlsWire : public Wire {
   public:
-    explicit TlsWire(const asio::any_io_executor& executor)
-        : context_(asio::ssl::context::tls_client), stream_(executor, prepare(context_)) {}
+    // The stream takes the context's settings over when it is made.
+    TlsWire(const asio::any_io_executor& executor, const Address& address)
+        : context_(asio::ssl::context::tls_client),
+          prepared_(prepare_tls(context_, address)),
+          stream_(executor, context_) {}
 
     Task<Result<void>> open(Address address) override {
+        if (!prepared_) co_return prepared_;
         auto reached = co_await connect_tcp(&stream_.next_layer(), address);
         if (!reached) co_return reached;
         stream_.set_verify_callback(asio::ssl::host_name_verification(address.host));
-        ::SSL_set_tlsext_host_name(stream_.native_handle(), address.host.c_str());
+        error_code no_address;
+        asio::ip::make_address(address.host, no_address);
+        if (no_address) ::SSL_set_tlsext_host_name(stream_.native_handle(), address.host.c_str());
         auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::client, async::use_tuple);
         co_return connected(address, "TLS: ", error);
     }
@@ -102,21 +109,15 @@ class TlsWire : public Wire {
     }
 
   private:
-    static asio::ssl::context& prepare(asio::ssl::context& context) {
-        error_code ignored;  // no store: the handshake fails and says so
-        context.set_default_verify_paths(ignored);
-        context.set_verify_mode(asio::ssl::verify_peer, ignored);
-        return context;
-    }
-
     asio::ssl::context context_;
+    Result<void> prepared_;
     asio::ssl::stream<Socket> stream_;
 };
 
 }  // namespace
 
 std::shared_ptr<Wire> make_wire(const asio::any_io_executor& executor, const Address& address) {
-    if (address.transport == Address::Transport::tls) return std::make_shared<TlsWire>(executor);
+    if (address.transport == Address::Transport::tls) return std::make_shared<TlsWire>(executor, address);
     return std::make_shared<PlainWire>(executor);
 }
 

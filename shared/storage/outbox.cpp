@@ -7,6 +7,7 @@
 #include <exception>
 #include <map>
 
+#include "shared/async/log_context.hpp"
 #include "shared/async/scope.hpp"
 #include "shared/base/timestamp.hpp"
 #include "shared/logging/log.hpp"
@@ -113,10 +114,11 @@ struct Outbox::Impl {
 
     // False: nothing left, or not now.
     static Task<bool> deliver_first(std::shared_ptr<Impl> self, std::string name) {
-        auto rows = co_await self->database_.query(
-            fmt::format("SELECT id, kind, target, body, attempts FROM {} WHERE target = :target ORDER BY id LIMIT 1",
-                        self->table_),
-            {{"target", name}});
+        auto rows =
+            co_await self->database_.query(fmt::format("SELECT id, kind, target, body, attempts, correlation_id, "
+                                                       "traceparent FROM {} WHERE target = :target ORDER BY id LIMIT 1",
+                                                       self->table_),
+                                           {{"target", name}});
         if (!rows) co_return self->failed(name, rows.error());
         if (rows->rows.empty()) co_return false;
         const auto& row = rows->rows.front();
@@ -124,9 +126,13 @@ struct Outbox::Impl {
                               .target = row.text("target"),
                               .body = row.text("body"),
                               .id = row.integer("id"),
-                              .attempts = static_cast<int>(row.integer("attempts"))};
+                              .attempts = static_cast<int>(row.integer("attempts")),
+                              .correlation_id = row.text("correlation_id"),
+                              .traceparent = row.text("traceparent")};
         // A cancellation during the delivery unwinds here or in note(): the row stays as it is and is sent again.
-        auto delivered = co_await self->deliver_(item);
+        auto context = log::make_context(item.traceparent, item.correlation_id);
+        auto delivery = self->deliver_(item);
+        auto delivered = co_await async::within(std::move(context), std::move(delivery));
         auto noted = co_await note(self, item, delivered);
         if (!noted) co_return self->failed(name, noted.error());
         if (!delivered && delivered.error().category != ErrorCategory::permanent) {
@@ -203,13 +209,27 @@ Migration Outbox::migration(int version, const std::string& component) {
                     component)};
 }
 
+Migration Outbox::trace_migration(int version, const std::string& component) {
+    return {version, "trace of the outbox",
+            fmt::format("ALTER TABLE {0}_outbox ADD COLUMN correlation_id TEXT NOT NULL DEFAULT '';"
+                        "ALTER TABLE {0}_outbox ADD COLUMN traceparent TEXT NOT NULL DEFAULT '';",
+                        component)};
+}
+
 Statement Outbox::insert(OutboxItem item) const {
-    return {fmt::format("INSERT INTO {} (kind, target, body, created_at) VALUES (:kind, :target, :body, :created_at)",
+    if (const auto& now = log::context()) {
+        if (item.correlation_id.empty()) item.correlation_id = now->correlation_id;
+        if (item.traceparent.empty()) item.traceparent = now->traceparent;
+    }
+    return {fmt::format("INSERT INTO {} (kind, target, body, created_at, correlation_id, traceparent) VALUES (:kind, "
+                        ":target, :body, :created_at, :correlation_id, :traceparent)",
                         impl_->table_),
             {{"kind", std::move(item.kind)},
              {"target", std::move(item.target)},
              {"body", std::move(item.body)},
-             {"created_at", to_micros(system_now())}},
+             {"created_at", to_micros(system_now())},
+             {"correlation_id", std::move(item.correlation_id)},
+             {"traceparent", std::move(item.traceparent)}},
             {}};
 }
 

@@ -47,7 +47,8 @@ class OutboxTest : public ::testing::Test {
         auto database = open_sqlite(":memory:");
         ASSERT_TRUE(database) << database.error().message;
         database_ = std::move(*database);
-        ASSERT_TRUE(testing::run(io_, database_->migrate("test", {Outbox::migration(1, "test")})));
+        ASSERT_TRUE(testing::run(
+            io_, database_->migrate("test", {Outbox::migration(1, "test"), Outbox::trace_migration(2, "test")})));
         make();
     }
 

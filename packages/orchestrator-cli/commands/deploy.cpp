@@ -23,6 +23,7 @@ Task<Outcome> start(Invocation invocation, StartOptions options) {
     body.type = contracts::TaskType::deploy;
     const auto message = [project = options.project](const contracts::TaskRecord& task) {
         contracts::DeployMessage out;
+        out.correlation_id = current_correlation_id();
         out.request_id = task.id;  // the task's id doubles as the idempotency key
         out.task_id = task.id;
         out.project_id = project;

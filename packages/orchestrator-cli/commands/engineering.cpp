@@ -55,6 +55,7 @@ Task<Outcome> start(Invocation invocation, StartOptions options) {
     if (!body) co_return std::unexpected(body.error());
     const auto message = [project = options.project](const contracts::TaskRecord& task) {
         contracts::EngineeringMessage out;
+        out.correlation_id = current_correlation_id();
         out.request_id = task.id;  // the task's id doubles as the idempotency key
         out.task_id = task.id;
         out.project_id = project;

@@ -4,6 +4,7 @@
 
 #include "services/worker-manager/gateway/doors.hpp"
 #include "services/worker-manager/gateway/stream_message.hpp"
+#include "shared/base/trace.hpp"
 #include "shared/redis/streams.hpp"
 
 namespace codegen::worker_manager {
@@ -47,7 +48,8 @@ Task<http::Reply> stream_door(Gate gate, http::Request request) {
         auto refusal = co_await check_owned(gate, object);
         if (refusal) co_return std::move(*refusal);
     }
-    auto entry = co_await redis::publish(gate->redis, stream, std::move(message->data), message->cap);
+    auto trace = next_traceparent(request.headers.get("traceparent").value_or(""));
+    auto entry = co_await redis::publish(gate->redis, stream, std::move(message->data), message->cap, std::move(trace));
     if (!entry) co_return refuse(gate, 503, "Redis does not answer: " + entry.error().message);
     ++gate->counts.stream_entries;
     http::Reply reply;

@@ -8,9 +8,9 @@
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/write.hpp>
-#include <cstdlib>
 
 #include "shared/posix/file.hpp"
+#include "shared/redis/sentinel.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -24,7 +24,9 @@ std::unexpected<Error> broken(const error_code& ec) {
 }  // namespace
 
 Task<Result<void>> Upstream::open(redis::Address address, std::string user, std::string password) {
-    auto connected = co_await connect(address);
+    auto server = co_await redis::find_server(address);
+    if (!server) co_return std::unexpected(server.error());
+    auto connected = co_await connect(*server);
     if (!connected) co_return connected;
     auto signed_in = co_await sign_in(address, std::move(user), std::move(password));
     co_return signed_in;
@@ -57,13 +59,8 @@ Task<Result<void>> Upstream::connect(const redis::Address& address) {
     if (address.transport != Transport::tls) co_return Result<void>{};
 
     tls_context_ = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
-    if (const char* file = std::getenv("SSL_CERT_FILE"))
-        tls_context_->load_verify_file(file, ec);
-    else
-        tls_context_->set_default_verify_paths(ec);
-    if (ec) co_return broken(ec);
+    if (auto prepared = redis::prepare_tls(*tls_context_, address); !prepared) co_return prepared;
     tls_ = std::make_unique<asio::ssl::stream<Socket&>>(socket_, *tls_context_);
-    tls_->set_verify_mode(asio::ssl::verify_peer, ec);
     tls_->set_verify_callback(asio::ssl::host_name_verification(address.host), ec);
     SSL_set_tlsext_host_name(tls_->native_handle(), address.host.c_str());
     auto [tls_ec] = co_await tls_->async_handshake(asio::ssl::stream_base::client, async::use_tuple);

@@ -1,5 +1,6 @@
 // The outcome, told to everybody: the task's row first, then progress and the asker's result.
 #include "services/workflow/nodes/node.hpp"
+#include "shared/base/trace.hpp"
 
 namespace codegen::workflow {
 namespace {
@@ -31,6 +32,7 @@ boost::json::object task_result(const Run& run, const Outcome& outcome) {
     if (run.attempt > 1) out["attempts"] = run.attempt;
     if (!data.retries.empty()) out["retries"] = data.retries;
     out["tests"] = tests_result(data.tests);
+    if (const auto trace = trace_id_of(data.traceparent); !trace.empty()) out["trace_id"] = trace;
     return out;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "shared/logging/context.hpp"
+
 namespace codegen::clients {
 namespace {
 
@@ -19,7 +21,11 @@ std::string reason_of(const http::Response& response) {
 
 Error error_of(const http::Response& response, bool has_token) {
     const auto make = [&](ErrorCategory category, std::string code) {
-        return Error{category, std::move(code), fmt::format("{} {}", response.status, reason_of(response)), {}};
+        return Error{category,
+                     std::move(code),
+                     fmt::format("{} {}", response.status, reason_of(response)),
+                     {},
+                     http::retry_after(response.headers)};
     };
     switch (response.status) {
         case 401:
@@ -30,8 +36,9 @@ Error error_of(const http::Response& response, bool has_token) {
             return make(ErrorCategory::permanent, "not_found");
         case 409:
             return make(ErrorCategory::permanent, "conflict");
-        case 408:
         case 429:
+            return make(ErrorCategory::upstream, "unavailable");
+        case 408:
             return make(ErrorCategory::transient, "unavailable");
         default:
             if (response.status >= 500) return make(ErrorCategory::transient, "unavailable");
@@ -76,6 +83,11 @@ Task<Result<http::Response>> ApiClient::send_request(std::string method, std::st
     request.method = std::move(method);
     request.target = std::move(target);
     if (has_token) request.headers.set("Authorization", "Bearer " + token_);
+    if (const auto& on_behalf = log::context()) {
+        if (!correlation_id && !on_behalf->correlation_id.empty()) correlation_id = on_behalf->correlation_id;
+        if (auto trace = log::traceparent_to_send(); !trace.empty())
+            request.headers.set("traceparent", std::move(trace));
+    }
     if (correlation_id) request.headers.set("X-Correlation-ID", std::move(*correlation_id));
     request.headers.set("Accept", "application/json");
     if (!body.empty()) request.headers.set("Content-Type", "application/json");

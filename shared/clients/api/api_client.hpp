@@ -15,9 +15,10 @@ Error error_of(const http::Response& response, bool has_token);
 
 // Errors: the problem document's title, detail and field errors in the message; code "not_found" (404), "conflict"
 // (409), "unauthorized" (401), "forbidden" (403), "invalid" (400, 413, 422, every other refusal): permanent;
-// "unavailable" (5xx, 429, no connection, timeout): transient; "protocol" (not HTTP): permanent. 401 is fatal when a
-// token was sent: it will not become right. Statuses are checked; bodies are parsed as the contract ("invalid" when
-// they are not). Cancelling a call closes its connection. A call takes 10 s at most.
+// "unavailable": upstream (429) or transient (5xx, no connection, timeout), with what Retry-After asked for; "protocol"
+// (not HTTP): permanent. 401 is fatal when a token was sent: it will not become right. Statuses are checked; bodies are
+// parsed as the contract ("invalid" when they are not). Correlation id and trace of the log context
+// (shared/logging/context.hpp) go along. Cancelling a call closes its connection. A call takes 10 s at most.
 class ApiClient {
   public:
     // url: http://..., https://..., http+unix:///path/api.sock. An empty token sends none.

@@ -117,7 +117,7 @@ TEST_F(ApiClientTest, EveryStatusHasItsError) {
           Case{403, ErrorCategory::permanent, "forbidden"}, Case{404, ErrorCategory::permanent, "not_found"},
           Case{405, ErrorCategory::permanent, "invalid"}, Case{409, ErrorCategory::permanent, "conflict"},
           Case{413, ErrorCategory::permanent, "invalid"}, Case{422, ErrorCategory::permanent, "invalid"},
-          Case{429, ErrorCategory::transient, "unavailable"}, Case{500, ErrorCategory::transient, "unavailable"},
+          Case{429, ErrorCategory::upstream, "unavailable"}, Case{500, ErrorCategory::transient, "unavailable"},
           Case{503, ErrorCategory::transient, "unavailable"}, Case{302, ErrorCategory::permanent, "invalid"}}) {
         response_ = http::problem(status, "the detail", {{"spec", "too odd"}});
         const auto result = call("PATCH", "/api/tasks/1?secret=x", "{}");
