@@ -29,3 +29,4 @@ ctest --test-dir build -L '^(service|integration)$' -j 2 --repeat until-fail:"$r
 echo "==> soak"
 export SOAK_CYCLES=${SOAK_CYCLES:-200} SOAK_WORKERS=${SOAK_WORKERS:-50} SOAK_TASKS=${SOAK_TASKS:-100} SOAK_KILLS=${SOAK_KILLS:-20}
 build/testbin/codegen_system_tests_integrationtest --gtest_filter='*Soak*'
+SOAK_MESSAGES=${SOAK_MESSAGES:-1000000} build/testbin/codegen_redis_servicetest --gtest_filter='*Soak*'

@@ -27,6 +27,7 @@ constexpr std::array kSettings{
     Setting{integer, "ALLOW_HEADER_AUTH", "", "0", "1: X-Telegram-ID without a token is believed on loopback TCP; development only", ""},
     Setting{secret, "SECRETS_KEY", "", "", "key that secrets in the database are encrypted with: 64 hex digits, or 32 bytes in base64; the same for every api of one database", ""},
     Setting{text, "SECRETS_KEY_FILE", "", "", "file that holds it; default secrets.key in the state directory, made at the first start", ""},
+    Setting{text, "OBSERVE_ADDRESS", "", "", "IP address:port on which this process, whatever its roles, also answers /health, /ready, /metrics and /log-level, beside the unix socket observe*.sock in the state directory", ""},
     Setting{text, "API_URL", "--api-url", "", "where roles find the API; default the socket in the state directory", ""},
     Setting{secret, "SERVICE_TOKEN", "", "", "the roles' token for the API; default the file service.token in the state directory", ""},
     Setting{secret, "DATABASE_URL", "--database", "", "path of the SQLite file, or postgresql://user:password@host:port/database (a password belongs in the environment or the file, not in the flag); default codegen.db in the state directory", ""},

@@ -1,11 +1,13 @@
 #include "apps/orchestratord/control_plane.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "apps/orchestratord/observe.hpp"
 #include "apps/orchestratord/roles.hpp"
 #include "apps/orchestratord/state_directory.hpp"
 #include "shared/async/scope.hpp"
@@ -68,10 +70,10 @@ class Process {
         auto redis = co_await start_redis();
         if (!redis) co_return std::unexpected(redis.error());
         roles_ = std::make_unique<Roles>(executor_, configuration_, state_, *redis);
-        auto opened = co_await roles_->open(
-            options_.dev ? std::vector<std::string>{"api", "workflow", "worker-manager"} : options_.roles,
-            !options_.dev);
+        if (auto seen = observe(*redis); !seen) co_return std::unexpected(seen.error());
+        auto opened = co_await roles_->open(role_names(), !options_.dev);
         if (!opened) co_return std::unexpected(opened.error());
+        observer_->set_ready(true);
         scope_.spawn("roles", run_roles());
         tell_ready(options_, *opened);
         log::info("ready", {{"state", state_.path().string()}, {"workers", *opened}});
@@ -101,9 +103,48 @@ class Process {
         co_return redis_->address();
     }
 
+    std::vector<std::string> role_names() const {
+        return options_.dev ? std::vector<std::string>{"api", "workflow", "worker-manager"} : options_.roles;
+    }
+
+    // From the start on: who waits for readiness can see that it is not there yet.
+    Result<void> observe(const redis::Address& redis) {
+        ObserveOptions options;
+        options.roles = role_names();
+        options.redis = redis;
+        options.checks = {{"database", [this] { return roles_->check_database(); }}};
+        options.tokens = [this] { return known_tokens(); };
+        observer_ = std::make_unique<Observer>(executor_, std::move(options));
+        const auto name =
+            options_.dev ? std::string("observe.sock") : fmt::format("observe-{}.sock", fmt::join(role_names(), "+"));
+        if (auto listening = observer_->listen(state_ / name); !listening)
+            log::warning("not to be observed here",
+                         {{"error", listening.error().message}});  // a copy of the same roles
+        const auto text = configuration_.optional_text("OBSERVE_ADDRESS");
+        if (!text) return {};
+        const auto address = parse_tcp("OBSERVE_ADDRESS", *text);
+        if (!address) return std::unexpected(address.error());
+        if (auto port = observer_->listen_tcp(address->host, address->port); !port)
+            return std::unexpected(in_context(port.error(), "OBSERVE_ADDRESS " + *text));
+        return {};
+    }
+    // Read anew: the api role makes them.
+    std::vector<std::string> known_tokens() const {
+        std::vector<std::string> out{configuration_.text("SERVICE_TOKEN")};
+        for (const auto* file : {"admin.token", "service.token"}) {
+            auto token = posix::read_file(state_ / file, 4096);
+            if (!token) continue;
+            while (token->ends_with('\n')) token->pop_back();
+            out.push_back(std::move(*token));
+        }
+        return out;
+    }
+
     Task<void> stop() {
+        if (observer_) observer_->set_ready(false);
         if (roles_) co_await roles_->stop();
         co_await scope_.stop();
+        if (observer_) co_await observer_->stop();
         if (redis_) co_await redis_->stop();
     }
 
@@ -113,6 +154,7 @@ class Process {
     std::optional<Error> fatal_;
     std::unique_ptr<redis::RedisServer> redis_;
     std::unique_ptr<Roles> roles_;
+    std::unique_ptr<Observer> observer_;
     asio::signal_set signals_;
     async::Scope scope_;
     asio::any_io_executor executor_;

@@ -53,10 +53,19 @@ std::vector<std::string> split(std::string_view list) {
     return out;
 }
 
-struct TcpAddress {
-    std::string host;
-    std::uint16_t port = 0;
-};
+// It becomes part of the names of streams.
+bool is_host_name(std::string_view name) {
+    return !name.empty() && name.size() <= 253 && std::ranges::all_of(name, [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+    });
+}
+
+std::string host_name() {
+    char buffer[256] = {};
+    return ::gethostname(buffer, sizeof buffer - 1) == 0 ? buffer : "local";
+}
+
+}  // namespace
 
 Result<TcpAddress> parse_tcp(std::string_view setting, std::string_view text) {
     const auto colon = text.rfind(':');
@@ -72,20 +81,6 @@ Result<TcpAddress> parse_tcp(std::string_view setting, std::string_view text) {
     return fail(ErrorCategory::fatal, "configuration",
                 fmt::format("{} is \"{}\": expected address:port, e.g. 127.0.0.1:8000", setting, text));
 }
-
-// It becomes part of the names of streams.
-bool is_host_name(std::string_view name) {
-    return !name.empty() && name.size() <= 253 && std::ranges::all_of(name, [](unsigned char c) {
-        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-    });
-}
-
-std::string host_name() {
-    char buffer[256] = {};
-    return ::gethostname(buffer, sizeof buffer - 1) == 0 ? buffer : "local";
-}
-
-}  // namespace
 
 struct Roles::Impl {
     Impl(asio::any_io_executor executor_in, const Configuration& configuration_in, const StateDirectory& state_in,
@@ -380,6 +375,13 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
             std::make_unique<worker_manager::Service>(d.executor, std::move(options), *d.database, std::move(*runtime));
     }
     co_return d.runtime_line.empty() ? std::string("==> roles without workers") : d.runtime_line;
+}
+
+Task<Result<void>> Roles::check_database() {
+    if (!impl_->database) co_return Result<void>{};  // not opened yet
+    auto answered = co_await impl_->database->query("SELECT 1 AS one");
+    if (!answered) co_return std::unexpected(std::move(answered.error()));
+    co_return Result<void>{};
 }
 
 Task<Result<void>> Roles::run() {

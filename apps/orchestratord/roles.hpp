@@ -10,6 +10,13 @@
 
 namespace codegen::orchestratord {
 
+struct TcpAddress {
+    std::string host;
+    std::uint16_t port = 0;
+};
+// "127.0.0.1:8000", "[::1]:8000"; the error names the setting.
+Result<TcpAddress> parse_tcp(std::string_view setting, std::string_view text);
+
 // Use on one thread. Configuration and state outlive it.
 class Roles {
   public:
@@ -23,7 +30,8 @@ class Roles {
     Task<Result<std::string>> open(std::vector<std::string> names, bool shared);
     // Runs the roles until one ends with a fatal error, or stop().
     Task<Result<void>> run();
-    Task<void> stop();  // in the order in which they need each other; the API last
+    Task<Result<void>> check_database();  // whether it answers; for readiness
+    Task<void> stop();                    // in the order in which they need each other; the API last
 
   private:
     struct Impl;

@@ -3,6 +3,7 @@
 #include "services/api/resource.hpp"
 #include "shared/contracts/dto/problem.hpp"
 #include "shared/logging/log.hpp"
+#include "shared/metrics/metrics.hpp"
 
 namespace codegen::api {
 namespace {
@@ -19,10 +20,10 @@ Task<http::Response> health(const Context* context) {
     co_return json_text(probe ? 200 : 503, json::write(health));
 }
 
-Task<http::Response> metrics(const Context* context) {
+Task<http::Response> figures(const Context* context) {
     http::Response response;
     response.headers.set("Content-Type", std::string(kMetricsType));
-    response.body = context->metrics.text();
+    response.body = context->metrics.text() + codegen::metrics::text();
     co_return response;
 }
 
@@ -35,7 +36,7 @@ constexpr RouteSpec kRoutes[] = {
      "/metrics",
      Access::loopback,
      "",
-     metrics,
+     figures,
      {.summary = "Figures for Prometheus", .media_type = kMetricsType}},
 };
 

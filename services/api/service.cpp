@@ -13,6 +13,7 @@
 #include "shared/base/ids.hpp"
 #include "shared/base/trace.hpp"
 #include "shared/logging/log.hpp"
+#include "shared/metrics/metrics.hpp"
 
 namespace codegen::api {
 namespace {
@@ -176,6 +177,11 @@ struct Service::Impl {
         represent(wanted, reply.head);
         self->metrics_.count(method, route.empty() ? "none" : route, reply.head.status);
         const auto took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin);
+        // Of routes that exist: what else is asked for is without bounds.
+        if (!route.empty())
+            codegen::metrics::observe(
+                "codegen_http_request_seconds",
+                {{"method", method}, {"route", route}, {"status", std::to_string(reply.head.status)}}, took);
         const bool routine = reply.head.status < 400 && (method == "GET" || method == "HEAD");
         const auto write = routine ? log::debug : log::info;  // every change and every refusal can be audited
         const log::Within within(std::move(context));         // correlation id and trace

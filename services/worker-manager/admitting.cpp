@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "services/worker-manager/manager.hpp"
+#include "shared/async/log_context.hpp"
 #include "shared/contracts/keys.hpp"
 #include "shared/logging/log.hpp"
 
@@ -31,7 +32,7 @@ void Manager::pump() {
     for (const auto& id : moves.admitted)
         if (auto worker = find(id)) {
             if (can_be_prepared(*worker)) worker->slot = warm_.take(kind_of(*worker));
-            scope_.spawn("create " + id, create(worker));
+            scope_.spawn("create " + id, async::within(worker->on_behalf, create(worker)));
         }
     warm_.settle();
     const auto waited = std::chrono::duration_cast<std::chrono::seconds>(options_.creation_timeout).count();
@@ -45,7 +46,7 @@ void Manager::pump() {
                              waited, memory->available)
                        : fmt::format("no_capacity: no slot became free within {} s; all {} are in use", waited,
                                      admission_.slots());
-        scope_.spawn("no room for " + id, give_up(worker, std::move(why)));
+        scope_.spawn("no room for " + id, async::within(worker->on_behalf, give_up(worker, std::move(why))));
     }
     // Most creations never wait.
     if (auto waiting = admission_.waiting(); waiting != mirrored_) {

@@ -4,12 +4,14 @@
 
 #include "services/worker-manager/core/context.hpp"
 #include "services/worker-manager/core/names.hpp"
+#include "shared/async/log_context.hpp"
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/streams.hpp"
 #include "shared/json/enum.hpp"
 #include "shared/json/json.hpp"
 #include "shared/logging/context.hpp"
 #include "shared/logging/log.hpp"
+#include "shared/metrics/metrics.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -178,6 +180,7 @@ Task<void> Manager::sweep() {
     for (int round = 1;; ++round) {
         co_await async::sleep_for(options_.sweep_interval);
         co_await answer_ended_workers();
+        count_workers();
         scope_.spawn("images", images_.tend());
         warm_.settle();
         if (round % kSweepsPerRefresh != 0) continue;
@@ -199,6 +202,14 @@ Task<void> Manager::sweep() {
         if (!forgotten) log::warning("old rows of workers", {{"error", forgotten.error().message}});
         co_await evidence_->prune(system_now());
     }
+}
+
+void Manager::count_workers() const {
+    std::map<std::string, int> states;
+    for (const auto& [id, worker] : workers_)
+        if (!worker->deleted()) ++states[std::string(json::name_of(worker->row.state))];
+    metrics::clear("codegen_workers");
+    for (const auto& [state, count] : states) metrics::set("codegen_workers", {{"state", state}}, count);
 }
 
 // What is sent to a worker that has ended: nobody else would ever answer.
@@ -227,7 +238,9 @@ Task<void> Manager::refresh_status_hashes() {
 Task<Result<void>> Manager::save(WorkerPtr worker, std::vector<storage::OutboxItem> items) {
     worker->row.updated_at = system_now();
     worker->row.gateway = gateway_counts(*worker);
-    co_return co_await save_and_say({Store::save(worker->row)}, std::move(items));
+    auto saved = save_and_say({Store::save(worker->row)}, std::move(items));
+    if (log::context()) co_return co_await std::move(saved);
+    co_return co_await async::within(worker->on_behalf, std::move(saved));  // moved by a timer, or by its body
 }
 
 Task<Result<void>> Manager::save_and_say(std::vector<storage::Statement> statements,

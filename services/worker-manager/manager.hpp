@@ -67,6 +67,7 @@ class Manager {
     Task<void> stay_known();  // to the other hosts
     Task<void> sweep();
     Task<void> answer_ended_workers();
+    void count_workers() const;          // for metrics
     Task<void> refresh_status_hashes();  // Redis may have lost them
     // The row and what the world must hear about it, in one transaction.
     Task<Result<void>> save(WorkerPtr worker, std::vector<storage::OutboxItem> items = {});

@@ -6,6 +6,7 @@
 #include "services/worker-manager/gateway/acl.hpp"
 #include "services/worker-manager/manager.hpp"
 #include "services/worker-manager/repository/tree.hpp"
+#include "shared/async/log_context.hpp"
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/streams.hpp"
 #include "shared/logging/log.hpp"
@@ -37,7 +38,7 @@ Task<Result<void>> Manager::on_delete(contracts::DeleteWorkerCommand command) {
     worker->interrupt.emit(asio::cancellation_type::terminal);  // a creation that is under way ends
     auto saved = co_await save(worker);
     if (!saved) co_return saved;  // delivered again
-    if (!begun) scope_.spawn("delete " + command.worker_id, remove(worker));
+    if (!begun) scope_.spawn("delete " + command.worker_id, async::within(log::context(), remove(worker)));
     co_return Result<void>{};
 }
 

@@ -11,6 +11,7 @@
 #include "services/worker-manager/gateway/gateway.hpp"
 #include "services/worker-manager/store.hpp"
 #include "services/worker-manager/turn.hpp"
+#include "shared/logging/context.hpp"
 
 namespace codegen::worker_manager {
 
@@ -38,10 +39,11 @@ struct Worker {
     contracts::CreateWorkerCommand command;
     std::vector<contracts::CreateWorkerCommand> also_asked;  // the same worker again, while it is being made
     std::unique_ptr<Gateway> gateway;
-    bool adopted = false;             // made by a former manager
-    bool handed_over_to_us = false;   // by a host that had no room
-    bool resumed = false;             // the next of its name goes on in its workspace
-    std::optional<std::string> slot;  // the prepared body that is to become this one's, until it has
+    log::ContextPtr on_behalf = log::context();  // of whoever asked for it
+    bool adopted = false;                        // made by a former manager
+    bool handed_over_to_us = false;              // by a host that had no room
+    bool resumed = false;                        // the next of its name goes on in its workspace
+    std::optional<std::string> slot;             // the prepared body that is to become this one's, until it has
     WorkerSession session;
     // Of a Product Owner's worker.
     Timestamp active_at = system_now();  // the last sign of use

@@ -143,8 +143,8 @@ void Runner::carry_out(const Step& done) {
     for (const auto& effect : done.effects) {
         const auto* prepare_effect = std::get_if<PrepareRepository>(&effect);
         if (!prepare_effect || !preparing_.insert(prepare_effect->request_id).second) continue;
-        scope_.spawn("prepare repository",
-                     prepare(done.run.task_id, done.run.data.project_id, prepare_effect->request_id));
+        auto work = prepare(done.run.task_id, done.run.data.project_id, prepare_effect->request_id);
+        scope_.spawn("prepare repository", async::within(context_of(done.run), std::move(work)));
     }
 }
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
@@ -357,7 +359,13 @@ Task<Result<Reply>> Client::Impl::perform(std::shared_ptr<Impl> self, std::strin
     auto result = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<Reply>)>(
         [self, call](auto handler) {
             call->slot = asio::get_associated_cancellation_slot(handler);
-            call->done = std::move(handler);
+            // By its own executor: the caller's log context hangs on that (shared/async/log_context.hpp).
+            const auto executor = asio::get_associated_executor(handler, self->executor);
+            call->done = [executor, handler = std::move(handler)](Result<Reply> reply) mutable {
+                asio::dispatch(executor, [handler = std::move(handler), reply = std::move(reply)]() mutable {
+                    std::move(handler)(std::move(reply));
+                });
+            };
             self->submit(call);
         },
         asio::use_awaitable);

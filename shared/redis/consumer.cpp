@@ -11,6 +11,7 @@
 #include "shared/async/scope.hpp"
 #include "shared/base/timestamp.hpp"
 #include "shared/logging/log.hpp"
+#include "shared/metrics/metrics.hpp"
 #include "shared/redis/consumer_core.hpp"
 #include "shared/redis/streams.hpp"
 
@@ -79,6 +80,7 @@ struct Consumer::Impl : std::enable_shared_from_this<Impl> {
     Task<Result<void>> call_handler(std::shared_ptr<Impl> self, Delivery delivery);
     Task<void> settle(std::shared_ptr<Impl> self, std::string id, std::optional<Error> failure, int attempts);
     void pump();
+    void count_end(Verdict::Kind kind) const;
     void request_stop();
     void trouble(std::string_view what, const Error& error);
 
@@ -104,6 +106,14 @@ struct Consumer::Impl : std::enable_shared_from_this<Impl> {
     async::Scope loops;
     async::Scope handlers;
 };
+
+void Consumer::Impl::count_end(Verdict::Kind kind) const {
+    const auto* end = kind == Verdict::Kind::acknowledge   ? "done"
+                      : kind == Verdict::Kind::retry       ? "retried"
+                      : kind == Verdict::Kind::dead_letter ? "dead_letter"
+                                                           : "stopped";
+    metrics::count("codegen_messages_total", {{"stream", at.stream}, {"end", end}});
+}
 
 void Consumer::Impl::request_stop() {
     stopping = true;
@@ -273,6 +283,7 @@ Task<void> Consumer::Impl::handle(std::shared_ptr<Impl> self, ConsumerCore::Star
     }
     if (start.dead_letter) {
         core.on_condemned(id);
+        count_end(Verdict::Kind::dead_letter);
         Error error{ErrorCategory::permanent,
                     "poison",
                     fmt::format("{} deliveries ended with the death of the consumer's process", start.deaths),
@@ -280,11 +291,14 @@ Task<void> Consumer::Impl::handle(std::shared_ptr<Impl> self, ConsumerCore::Star
         co_await settle(self, id, std::move(error), start.deaths);
         co_return;
     }
+    const auto began = now();
     auto delivery = make_delivery(contents.at(id), start.attempt);
     auto result = co_await call_handler(self, std::move(delivery));
     if (cancelled && !result) co_return;  // given back
     const Error* error = result ? nullptr : &result.error();
+    metrics::observe("codegen_message_seconds", {{"stream", at.stream}}, now() - began);
     const Verdict verdict = core.on_handled(id, error, now());
+    count_end(verdict.kind);
     switch (verdict.kind) {
         case Verdict::Kind::acknowledge:
             co_await settle(self, id, std::nullopt, verdict.attempts);

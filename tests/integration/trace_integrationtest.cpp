@@ -20,6 +20,12 @@ class Trace : public OnEachRuntime {
             return trace && trace->contains(kTraceId);
         });
     }
+    static std::string in_words(const std::vector<redis::StreamEntry>& entries) {
+        std::string out;
+        for (const auto& entry : entries)
+            for (const auto& [name, value] : entry.fields) out += name + "=" + value + "\n";
+        return out;
+    }
     // A line of orchestratord's log with all of this.
     static bool logged(const ControlPlane& plane, const std::vector<std::string>& parts) {
         std::istringstream lines(plane.log());
@@ -52,7 +58,8 @@ TEST_P(Trace, GoesFromTheCommandToTheResult) {
     EXPECT_TRUE(logged(plane, {"run moved", "to=collect", trace_field, correlation_field})) << "workflow, much later";
     const auto worker = "dev-" + task.substr(0, 8) + "-1";
     EXPECT_TRUE(carries_trace(plane.stream("worker:commands"))) << "create, collect and delete of the worker";
-    EXPECT_TRUE(carries_trace(plane.stream("worker:responses:developer"))) << "their answers";
+    const auto answers = plane.stream("worker:responses:developer");
+    EXPECT_TRUE(carries_trace(answers)) << "their answers: " << in_words(answers);
     EXPECT_TRUE(carries_trace(plane.stream("worker:developer:output"))) << "what the developer put out";
     EXPECT_TRUE(logged(plane, {"method=PATCH", "path=/api/tasks/" + task, trace_field})) << "the result's way back";
     EXPECT_EQ(record.at("result").at("trace_id").as_string(), kTraceId);
