@@ -83,6 +83,13 @@ double resident_megabytes(int pid) {
     return 0;
 }
 
+// The entries after `last`, once there are some: asked once, so that looking does not slow down what is looked at.
+std::vector<redis::StreamEntry> next_entries(ControlPlane& control, const std::string& stream,
+                                             const std::string& last) {
+    const auto reply = control.redis({"XREAD", "BLOCK", "4000", "STREAMS", stream, last});
+    return redis::parse_xread(reply);
+}
+
 // A live custom worker whose agent is `command`; created through the queue as the workflow would.
 class Worker {
   public:
@@ -108,8 +115,7 @@ class Worker {
         // `started` is published when the wrapper can read its input.
         std::string last = "0";
         for (bool started = false; !started;) {
-            const auto reply = control_.redis({"XRANGE", "worker:lifecycle", "(" + last, "+"});
-            for (const auto& entry : redis::parse_entries(reply, "worker:lifecycle")) {
+            for (const auto& entry : next_entries(control_, "worker:lifecycle", last)) {
                 last = entry.id;
                 started |= entry.field("data")->contains(name_) && entry.field("data")->contains("started");
             }
@@ -207,7 +213,14 @@ std::int64_t nanoseconds_now() {
 
 // What the last of `runs` runs of `date +%s%N` said, once it has ended.
 std::int64_t agents_time(ControlPlane& control, const std::string& worker, std::size_t runs) {
-    eventually("a result", [&] { return control.stream("worker:" + worker + ":output").size() >= runs; });
+    const auto output = "worker:" + worker + ":output";
+    std::size_t seen = 0;
+    for (std::string last = "0"; seen < runs;) {
+        const auto entries = next_entries(control, output, last);
+        if (entries.empty()) throw std::runtime_error("no result on " + output + ": " + control.log());
+        seen += entries.size();
+        last = entries.back().id;
+    }
     std::int64_t time = 0;
     for (const auto& entry : control.stream("worker:" + worker + ":events")) {
         const auto event = json::parse(*entry.field("data"));

@@ -14,7 +14,7 @@ step() {
 }
 step format tools/format.sh
 step layout tools/layout.sh
-step scripts shellcheck -x .ci/run tools/*.sh images/*/*.sh images/*/*/*.sh
+step scripts shellcheck -x .ci/run tools/*.sh images/*/*.sh shared/agents/*.sh shared/agents/*/*.sh
 step links tools/links.sh
 step tidy tools/tidy.sh
 if [ ${#failed[@]} -gt 0 ]; then

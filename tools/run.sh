@@ -22,44 +22,36 @@ case $runtime in '' | docker | sandbox | process) ;; *)
     exit 2
     ;;
 esac
-case $agent in '' | claude | factory | codex | custom) ;; *)
-    echo "AGENT is \"$agent\": expected claude, factory, codex or custom" >&2
+if [ -n "$agent" ] && [ ! -d "shared/agents/$agent" ]; then
+    echo "AGENT is \"$agent\": expected one of$(cd shared/agents && printf ' %s' */ | tr -d /)" >&2
     exit 2
-    ;;
-esac
+fi
 
 tools/install_packages.sh run
 tools/build.sh
 [ "$runtime" != docker ] || tools/docker_engine.sh start
 
 scripted=no
+# Whether one of the variables that the agent needs is set.
+has_key() {
+    local name
+    for name in $(head -n 1 "shared/agents/$1/keys"); do [ -z "${!name:-}" ] || return 0; done
+    return 1
+}
 if [ -z "$agent" ]; then
     agent=custom
-    if [ -n "$agent_command" ]; then
-        :
-    elif [ -n "${ANTHROPIC_API_KEY:-}${ANTHROPIC_AUTH_TOKEN:-}" ]; then
-        agent=claude
-    elif [ -n "${OPENAI_API_KEY:-}" ]; then
-        agent=codex
-    elif [ -n "${FACTORY_API_KEY:-}" ]; then
-        agent=factory
-    fi
+    [ -n "$agent_command" ] || for keys in shared/agents/*/keys; do
+        candidate=$(basename "$(dirname "$keys")")
+        if has_key "$candidate"; then
+            agent=$candidate
+            break
+        fi
+    done
 fi
-needs() {
-    echo "AGENT=$agent needs $1 in the environment" >&2
+if [ -f "shared/agents/$agent/keys" ] && ! has_key "$agent"; then
+    echo "AGENT=$agent needs $(sed -n 2p "shared/agents/$agent/keys") in the environment" >&2
     exit 2
-}
-case $agent in
-claude)
-    [ -n "${ANTHROPIC_API_KEY:-}${ANTHROPIC_AUTH_TOKEN:-}" ] || needs "ANTHROPIC_API_KEY, or ANTHROPIC_BASE_URL and ANTHROPIC_AUTH_TOKEN,"
-    ;;
-codex)
-    [ -n "${OPENAI_API_KEY:-}" ] || needs "OPENAI_API_KEY (and OPENAI_BASE_URL when it is not OpenAI's own)"
-    ;;
-factory) # droid runs with anybody's models
-    [ -n "${FACTORY_API_KEY:-}${ANTHROPIC_API_KEY:-}${ANTHROPIC_AUTH_TOKEN:-}${OPENAI_API_KEY:-}" ] || needs "FACTORY_API_KEY, ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or OPENAI_API_KEY"
-    ;;
-esac
+fi
 if [ "$agent" = custom ] && [ -z "$agent_command" ]; then
     agent_command=$(cat tools/demo_agent.sh)
     scripted=yes

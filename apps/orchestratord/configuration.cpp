@@ -8,6 +8,9 @@
 #include <limits>
 #include <stdexcept>
 
+#include "shared/agents/agent.hpp"
+#include "shared/json/enum.hpp"
+
 namespace codegen::orchestratord {
 namespace {
 
@@ -16,7 +19,7 @@ using enum Setting::Kind;
 constexpr std::string_view kDefaultFile = "/etc/codegen/config.yaml";
 
 // clang-format off
-constexpr std::array kSettings{
+constexpr std::array kOwnSettings{
     Setting{text, "CODEGEN_STATE_DIR", "--state-dir", "", "the one directory that holds everything; default /var/lib/codegen for root, else $XDG_STATE_HOME/codegen or ~/.local/state/codegen", ""},
     Setting{choice, "LOG_LEVEL", "--log-level", "info", "least important level that is logged", "debug|info|warning|error"},
     Setting{choice, "LOG_FORMAT", "--log-format", "console", "how a log line looks", "console|json"},
@@ -45,9 +48,6 @@ constexpr std::array kSettings{
     Setting{integer, "WARM_POOL", "", "0", "Docker: prepared workers of each of the last three kinds (image, limits) that were asked for within 30 minutes; they give way when MAX_CONCURRENT_WORKERS is reached", ""},
     Setting{integer, "WORKER_CREATION_TIMEOUT", "", "300", "seconds that a create waits for a slot before it fails with no_capacity", ""},
     Setting{size, "WORKER_MEMORY_LIMIT", "", "2g", "memory of a worker of agent custom that asks for none", ""},
-    Setting{size, "CLAUDE_MEMORY_LIMIT", "", "1536m", "the same for a worker of agent claude: about 0.3 GB for itself, the rest for what it runs", ""},
-    Setting{size, "FACTORY_MEMORY_LIMIT", "", "2g", "for agent factory: about 0.45 GB for itself", ""},
-    Setting{size, "CODEX_MEMORY_LIMIT", "", "1536m", "for agent codex: about 0.2 GB for itself", ""},
     Setting{size, "WORKER_MEMORY_CAP", "", "8g", "most memory that a worker may ask for", ""},
     Setting{number, "WORKER_CPU_LIMIT", "", "2", "CPUs of a worker that asks for none", ""},
     Setting{number, "WORKER_CPU_CAP", "", "", "most CPUs that a worker may ask for; default WORKER_CPU_LIMIT", ""},
@@ -55,7 +55,9 @@ constexpr std::array kSettings{
     Setting{integer, "WORKER_PIDS_CAP", "", "4096", "most processes and threads that a worker may ask for", ""},
     Setting{choice, "WORKER_MEMORY_CHECK", "", "on", "on: a worker waits, as for a slot, until this host has its memory limit available; off: only slots count", "on|off"},
     Setting{text, "WORKER_NETWORK", "", "none", "a Docker network for workers instead of none; the gateway stays", ""},
+    Setting{text, "WORKER_NETWORKS", "", "", "Docker networks that a worker's configuration may name, separated by commas", ""},
     Setting{text, "WORKER_BASE_IMAGE", "", "", "base of built worker images; default debian:bookworm-slim, or, where that cannot be pulled, one made from Debian packages", ""},
+    Setting{text, "HOST_SESSIONS", "", "", "logins that agents may use instead of a key: agent=DIRECTORY, separated by commas; each is lent, writable, to one worker at a time that asks for auth_mode host_session", ""},
     Setting{choice, "DOCKER_CAPABILITY", "", "refuse", "what a worker that asks for the capability docker gets; socket: this host's engine, which is root on this host for whatever the agent runs", "refuse|socket"},
     Setting{integer, "IMAGE_KEEP_DAYS", "", "7", "days after its last use that a built image is removed; 0: never", ""},
     Setting{text, "TASK_RETRIES", "", "infrastructure=1,out_of_memory=1", "how often a task is tried again by the reason that its attempt failed for; each out_of_memory attempt has twice the memory of the one before", ""},
@@ -81,8 +83,27 @@ constexpr std::array kSettings{
 };
 // clang-format on
 
+// <AGENT>_MEMORY_LIMIT of each agent that has a default of its own; they follow the general limit.
+std::vector<Setting> all_settings() {
+    static std::vector<std::array<std::string, 3>> texts;  // what the settings refer to
+    texts.reserve(agent_memory_settings().size());
+    std::vector<Setting> all;
+    for (const auto& own : kOwnSettings) {
+        all.push_back(own);
+        if (own.name != "WORKER_MEMORY_LIMIT") continue;
+        for (const auto& [agent, name] : agent_memory_settings()) {
+            const auto& known = agents::agent_of(agent).description();
+            const auto& text = texts.emplace_back(std::array{
+                name, fmt::format("{}m", known.memory_bytes >> 20),
+                fmt::format("the same for a worker of agent {}: {}", json::name_of(agent), known.memory_note)});
+            all.push_back({size, text[0], "", text[1], text[2], ""});
+        }
+    }
+    return all;
+}
+
 const Setting& find(std::string_view name) {
-    for (const auto& s : kSettings)
+    for (const auto& s : settings())
         if (s.name == name) return s;
     throw std::logic_error(fmt::format("no setting {}", name));
 }
@@ -143,7 +164,7 @@ Result<std::map<std::string, std::string>> read_file(const std::filesystem::path
                         fmt::format("{}: expected a mapping of settings", path.string()));
         for (const auto& item : root) {
             const auto key = item.first.as<std::string>();
-            const bool known = std::ranges::any_of(kSettings, [&](const Setting& s) { return lower(s.name) == key; });
+            const bool known = std::ranges::any_of(settings(), [&](const Setting& s) { return lower(s.name) == key; });
             if (!known)
                 return fail(
                     ErrorCategory::fatal, "configuration",
@@ -162,7 +183,24 @@ Result<std::map<std::string, std::string>> read_file(const std::filesystem::path
 
 }  // namespace
 
-std::span<const Setting> settings() { return kSettings; }
+std::span<const Setting> settings() {
+    static const std::vector<Setting> all = all_settings();
+    return all;
+}
+
+const std::map<contracts::AgentType, std::string>& agent_memory_settings() {
+    static const auto names = [] {
+        std::map<contracts::AgentType, std::string> out;
+        boost::mp11::mp_for_each<boost::describe::describe_enumerators<contracts::AgentType>>([&](auto agent) {
+            if (agents::agent_of(agent.value).description().memory_bytes == 0) return;
+            std::string name = agent.name;
+            std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+            out[agent.value] = name + "_MEMORY_LIMIT";
+        });
+        return out;
+    }();
+    return names;
+}
 
 std::optional<std::int64_t> parse_size(std::string_view value) {
     std::int64_t unit = 1;
@@ -202,7 +240,7 @@ Result<Configuration> Configuration::load(const std::map<std::string, std::strin
         from_file = std::move(*read);
     }
     Configuration out;
-    for (const auto& s : kSettings) {
+    for (const auto& s : settings()) {
         const std::string name(s.name);
         std::string value;
         std::string origin;
@@ -255,7 +293,7 @@ std::string settings_markdown() {
         "names in lower "
         "case), else the default. Sizes take `k`, `m`, `g`. Secrets are never logged.\n\n"
         "| variable | flag | default | meaning |\n|---|---|---|---|\n";
-    for (const auto& s : kSettings) {
+    for (const auto& s : settings()) {
         std::string meaning(s.meaning);
         if (!s.choices.empty()) {
             meaning += " (";

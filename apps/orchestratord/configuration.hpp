@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "shared/base/result.hpp"
+#include "shared/contracts/vocabulary.hpp"
 
 namespace codegen::orchestratord {
 
@@ -24,6 +25,8 @@ struct Setting {
 };
 
 std::span<const Setting> settings();
+// CLAUDE_MEMORY_LIMIT and so on: the setting of each agent whose description has a default of its own.
+const std::map<contracts::AgentType, std::string>& agent_memory_settings();
 std::string settings_markdown();  // docs/configuration.md
 // "512m", "2g", "1048576" -> bytes; nullopt: not a size.
 std::optional<std::int64_t> parse_size(std::string_view text);

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "apps/orchestratord/host_sessions.hpp"
 #include "services/api/service.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
 #include "services/worker-manager/runtime/docker_runtime.hpp"
@@ -33,11 +34,16 @@ fs::path program_folder() {
     return fs::read_symlink("/proc/self/exe", error).parent_path();
 }
 
-// Beside the sources when run from the build folder, else where packages put it.
-fs::path image_scripts() {
-    const auto beside = program_folder().parent_path().parent_path() / "images";
+// `name` in the sources when run from a build folder in them (build/bin, build/<preset>/bin), else where packages put
+// it.
+fs::path data_folder(const fs::path& name) {
     std::error_code error;
-    return fs::exists(beside / "agents", error) ? beside : fs::path("/usr/share/codegen/images");
+    auto folder = program_folder().parent_path();
+    for (int level = 0; level < 2; ++level) {
+        folder = folder.parent_path();
+        if (fs::exists(folder / name, error)) return folder / name;
+    }
+    return fs::path("/usr/share/codegen") / name.filename();
 }
 
 std::vector<std::string> split(std::string_view list) {
@@ -104,6 +110,7 @@ struct Roles::Impl {
     std::unique_ptr<workflow::Service> workflow;
     std::unique_ptr<worker_manager::Service> manager;
     posix::Fd manager_lock;  // one manager a directory
+    std::map<contracts::AgentType, fs::path> host_sessions;
     std::string runtime_line;
     std::optional<Error> failure;
     asio::steady_timer ended;
@@ -156,7 +163,8 @@ struct Roles::Impl {
         options.workers = state / "workers";
         options.images = {.images = state / "images",
                           .agents = state / "agents",
-                          .image_scripts = image_scripts(),
+                          .image_scripts = data_folder("images"),
+                          .agent_scripts = data_folder("shared/agents"),
                           .base_image = configuration.text("WORKER_BASE_IMAGE")};
         auto runtime = worker_manager::DockerRuntime::make(executor, std::move(options));
         if (!runtime) co_return std::unexpected(runtime.error());
@@ -170,7 +178,7 @@ struct Roles::Impl {
         options.installation = state.instance_id();
         options.workers = state / "workers";
         options.agents = state / "agents";
-        options.image_scripts = image_scripts();
+        options.agent_scripts = data_folder("shared/agents");
         options.uid_base = static_cast<int>(configuration.integer("SANDBOX_UID_BASE"));
         return options;
     }
@@ -238,9 +246,8 @@ struct Roles::Impl {
         o.idle.pause = std::chrono::seconds(configuration.integer("WORKER_IDLE_PAUSE"));
         o.idle.remove = std::chrono::seconds(configuration.integer("WORKER_IDLE_REMOVE"));
         o.limits.memory_bytes = configuration.bytes("WORKER_MEMORY_LIMIT");
-        o.agent_memory = {{contracts::AgentType::claude, configuration.bytes("CLAUDE_MEMORY_LIMIT")},
-                          {contracts::AgentType::factory, configuration.bytes("FACTORY_MEMORY_LIMIT")},
-                          {contracts::AgentType::codex, configuration.bytes("CODEX_MEMORY_LIMIT")}};
+        for (const auto& [agent, setting] : agent_memory_settings())
+            o.agent_memory[agent] = configuration.bytes(setting);
         o.limits.cpus = configuration.number("WORKER_CPU_LIMIT");
         o.limits.processes = configuration.integer("WORKER_PIDS_LIMIT");
         o.limit_caps.memory_bytes = configuration.bytes("WORKER_MEMORY_CAP");
@@ -252,6 +259,8 @@ struct Roles::Impl {
         o.docker_socket = configuration.text("DOCKER_CAPABILITY") == "socket";
         o.images.keep = std::chrono::hours(24) * configuration.integer("IMAGE_KEEP_DAYS");
         o.network = configuration.text("WORKER_NETWORK");
+        o.host_sessions = host_sessions;
+        o.allowed_networks = split(configuration.text("WORKER_NETWORKS"));
         o.egress_allow = split(configuration.text("EGRESS_ALLOW"));
         o.max_tokens_per_task = configuration.integer("MAX_TOKENS_PER_TASK");
         o.provider_patience = std::chrono::seconds(configuration.integer("PROVIDER_PATIENCE"));
@@ -368,6 +377,9 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         if (auto rules = worker_manager::EgressRules::parse(split(d.configuration.text("EGRESS_ALLOW"))); !rules)
             co_return std::unexpected(rules.error());
         if (auto people = d.check_people_options(); !people) co_return std::unexpected(people.error());
+        auto logins = parse_host_sessions(d.configuration.text("HOST_SESSIONS"), d.state.path());
+        if (!logins) co_return std::unexpected(logins.error());
+        d.host_sessions = std::move(*logins);
         auto options = d.manager_options(*token, (*runtime)->name() != "docker");
         if (auto fine = worker_manager::check_limits(options.limits, options.limit_caps); !fine)
             co_return std::unexpected(fine.error());

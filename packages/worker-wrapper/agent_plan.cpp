@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "packages/worker-wrapper/agents/agent.hpp"
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/sandbox.hpp"
 #include "shared/json/enum.hpp"
 

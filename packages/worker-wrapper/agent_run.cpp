@@ -1,6 +1,6 @@
 #include "packages/worker-wrapper/agent_run.hpp"
 
-#include "packages/worker-wrapper/agents/agent.hpp"
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "packages/worker-wrapper/oom.hpp"
 

@@ -6,13 +6,12 @@
 #include <optional>
 #include <string>
 
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/agent_plan.hpp"
-#include "packages/worker-wrapper/agent_stream.hpp"
 #include "packages/worker-wrapper/body.hpp"
 #include "packages/worker-wrapper/collector.hpp"
 #include "packages/worker-wrapper/pipes.hpp"
 #include "packages/worker-wrapper/run_lifecycle.hpp"
-#include "packages/worker-wrapper/text.hpp"
 
 namespace codegen::wrapper {
 

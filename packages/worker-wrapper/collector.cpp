@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/agent_plan.hpp"
-#include "packages/worker-wrapper/text.hpp"
 
 namespace codegen::wrapper {
 

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstBackoff{20};
 constexpr std::chrono::milliseconds kLongestBackoff{500};
-constexpr std::size_t kLongestLine = 16384;
+constexpr std::size_t kLongestMessage = 16384;
 
 double amount(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
@@ -60,7 +60,7 @@ void GatewayLink::connect() {
     auto connected = connect_unix(path_);
     if (!connected) return lost(connected.error().message);
     fd_ = std::move(*connected);
-    lines_.emplace(kLongestLine);
+    lines_.emplace(kLongestMessage);
     backoff_ = {};
     if (std::exchange(said_lost_, false)) log_info("the gateway is back", {{"socket", path_}});
     loop_.watch(fd_.get(), EPOLLIN, [this](std::uint32_t) { ready(); });

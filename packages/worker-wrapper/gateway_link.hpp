@@ -9,8 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/loop.hpp"
-#include "packages/worker-wrapper/text.hpp"
 #include "shared/contracts/vocabulary.hpp"
 
 namespace codegen::wrapper {

@@ -2,8 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/result_store.hpp"
-#include "packages/worker-wrapper/text.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/json/json.hpp"
 

@@ -1,51 +1,17 @@
 // What runs with the agent's rights, told to `worker-wrapper init` (sandbox) or `worker-wrapper launch` (Docker) by a
 // descriptor: our files in its home, its session, its command. Both programs come from one build.
 #pragma once
-#include <boost/describe/class.hpp>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "shared/base/result.hpp"
 #include "shared/posix/fd.hpp"
 
 namespace codegen::wrapper {
-
-struct PlannedFile {
-    std::string path;
-    std::string content;
-};
-BOOST_DESCRIBE_STRUCT(PlannedFile, (), (path, content))
-
-// Known session -> `resume`, else `start`: appended to argv. Known: somewhere below `folder`, not deeper than agents
-// have it, is a file whose name ends with `ending`.
-struct PlannedSession {
-    std::string folder;
-    std::string ending;
-    std::vector<std::string> resume;
-    std::vector<std::string> start;
-};
-BOOST_DESCRIBE_STRUCT(PlannedSession, (), (folder, ending, resume, start))
-
-struct PlannedForwarder {
-    int port = 0;
-    std::string socket;
-    int patience_ms = 0;
-};
-BOOST_DESCRIBE_STRUCT(PlannedForwarder, (), (port, socket, patience_ms))
-
-struct LaunchPlan {
-    std::vector<std::string> argv;
-    std::map<std::string, std::string> environment;
-    std::string directory;
-    std::vector<PlannedFile> files;
-    std::optional<PlannedSession> session;
-    std::optional<PlannedForwarder> forwarder;  // init only
-    std::optional<std::int64_t> max_processes;  // init only: counted within its user namespace
-};
-BOOST_DESCRIBE_STRUCT(LaunchPlan, (), (argv, environment, directory, files, session, forwarder, max_processes))
 
 // A sealed memory file with the plan, read offset 0, close-on-exec.
 Result<posix::Fd> plan_descriptor(const LaunchPlan& plan);

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "packages/worker-wrapper/agent_stream.hpp"
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "shared/contracts/vocabulary.hpp"
 
 namespace codegen::wrapper {

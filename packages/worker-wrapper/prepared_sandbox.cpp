@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/sandbox.hpp"
-#include "packages/worker-wrapper/text.hpp"
 #include "shared/json/json.hpp"
 #include "shared/posix/file.hpp"
 

@@ -44,6 +44,7 @@ std::vector<std::string> sandbox_command(const contracts::WrapperConfig& config,
     add({"--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", kTemporaryBytes, "--tmpfs", "/tmp", "--perms",
          "1777", "--size", kTemporaryBytes, "--tmpfs", "/var/tmp"});
     add({"--bind", config.home, kHome, "--bind", config.workspace, kWorkspace});
+    if (sandbox.login) add({"--bind", *sandbox.login, std::string(kHome) + "/" + config.login.value()});
     add({"--ro-bind", config.gateway_directory, kGateway, "--tmpfs", std::string(kGateway) + "/wrapper", "--remount-ro",
          std::string(kGateway) + "/wrapper"});
     for (const auto& mount : sandbox.mounts) add({"--ro-bind", mount.source, mount.target});

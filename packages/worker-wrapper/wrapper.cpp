@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-#include "packages/worker-wrapper/agents/agent.hpp"
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/input_message.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "shared/base/ids.hpp"

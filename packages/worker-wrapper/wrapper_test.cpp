@@ -7,9 +7,9 @@
 #include <fstream>
 #include <random>
 
+#include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/agent_plan.hpp"
 #include "packages/worker-wrapper/agent_socket.hpp"
-#include "packages/worker-wrapper/agents/agent.hpp"
 #include "packages/worker-wrapper/event_buffer.hpp"
 #include "packages/worker-wrapper/input_message.hpp"
 #include "packages/worker-wrapper/oom.hpp"
@@ -18,8 +18,6 @@
 #include "packages/worker-wrapper/result_store.hpp"
 #include "packages/worker-wrapper/run_lifecycle.hpp"
 #include "packages/worker-wrapper/sandbox.hpp"
-#include "packages/worker-wrapper/text.hpp"
-#include "packages/worker-wrapper/verdict.hpp"
 #include "shared/testing/temp_directory.hpp"
 
 namespace codegen::wrapper {

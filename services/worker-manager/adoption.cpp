@@ -110,6 +110,7 @@ void Manager::resume(WorkerPtr worker) {
     // Nobody was told yet that it exists, so nothing runs in it: made again from the start.
     if (row.state == WorkerState::STARTING) return scope_.spawn("create " + row.worker_id, create(worker));
     worker->adopted = true;
+    find_login_again(*worker);
     // Its wrapper waits for the gateway; everything else can come later.
     if (auto opened = open_gateway(worker); !opened)
         log::error("gateway of an adopted worker", {{"worker_id", row.worker_id}, {"error", opened.error().message}});
@@ -117,6 +118,33 @@ void Manager::resume(WorkerPtr worker) {
     // What was said to it meanwhile is not known; it goes to sleep again.
     if (row.state == WorkerState::PAUSED) scope_.spawn("wake " + row.worker_id, wake(worker));
     log::info("worker adopted", {{"worker_id", row.worker_id}, {"body", row.body_id}});
+}
+
+// A worker may live longer than its token. The former one goes when the gateway has the next.
+void Manager::renew_old_tokens() {
+    for (const auto& [id, worker] : workers_) {
+        if (!worker->alive() || !worker->gateway || worker->token_renewal) continue;
+        if (worker->token_expires - system_now() > options_.token_life / 2) continue;
+        worker->token_renewal = true;
+        scope_.spawn("next token of " + id, renew_old_token(worker));
+    }
+}
+
+Task<void> Manager::renew_old_token(WorkerPtr worker) {
+    auto held = co_await worker->turn.take();
+    if (worker->alive()) {
+        const auto former = std::exchange(worker->row.token_id, new_uuid());
+        auto renewed = co_await save(worker);
+        if (renewed) renewed = co_await fetch_token(worker, true);
+        if (renewed) {
+            renewed = co_await save_and_say({}, {{"api", "/api/tokens/" + former, ""}});
+            log::info("token of a worker renewed", {{"worker_id", worker->row.worker_id}});
+        }
+        if (!renewed)
+            log::warning("token of a worker not renewed, it is tried again",
+                         {{"worker_id", worker->row.worker_id}, {"error", renewed.error().message}});
+    }
+    worker->token_renewal = false;
 }
 
 Task<void> Manager::renew_token(WorkerPtr worker) {

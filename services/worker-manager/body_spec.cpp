@@ -10,12 +10,13 @@
 
 namespace codegen::worker_manager {
 
-// Whether nothing of it must be known before its body starts: a home, an image or a socket of its own.
+// Whether nothing of it must be known before its body starts: a home, an image, a socket or a login of its own.
 bool Manager::can_be_prepared(const Worker& worker) const {
     const auto& command = worker.command;
     const bool resumes = command.workspace && command.workspace->resume.value_or(false);
     return command.config.worker_type == contracts::WorkerType::developer && !command.config.image && !resumes &&
-           !from_context(command, "session_id") && !wants_docker(command.config);
+           !from_context(command, "session_id") && !wants_docker(command.config) &&
+           command.config.auth_mode != contracts::AuthMode::host_session;
 }
 
 std::string Manager::kind_of(const Worker& worker) const {
@@ -92,6 +93,7 @@ BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
     wrapper.record_limit = static_cast<std::int64_t>(options_.people.evidence.record_bytes);
     wrapper.memory_limit = spec.limits.memory_bytes;
     wrapper.provider_environment = options_.provider_environment;
+    lend_login(worker, spec);
     return spec;
 }
 

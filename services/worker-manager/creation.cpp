@@ -48,8 +48,12 @@ Task<Result<T>> step(WorkerPtr worker, Task<Result<T>> work) {
     co_return interrupted();
 }
 
-constexpr std::chrono::hours kTokenLife{24 * 7};
 constexpr std::chrono::milliseconds kEngineWait{1000};
+
+Task<void> keep(Task<Result<void>> work, Result<void>* result) {
+    auto done = co_await std::move(work);
+    *result = std::move(done);
+}
 
 }  // namespace
 
@@ -76,12 +80,14 @@ Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const
         return bad("config.capabilities",
                    "\"docker\" is refused: the host's engine in an agent's hands is root on the host. Leave it out; an "
                    "operator who accepts that sets DOCKER_CAPABILITY=socket");
-    if (config.auth_mode == contracts::AuthMode::host_session)
-        return bad("config.auth_mode", "\"host_session\" is not allowed here; leave it out, the gateway holds the key");
+    if (auto lent = check_login(config); !lent) return lent;
     if (const auto network = config.network.value_or(options_.network);
         network != options_.network && network != "none" &&
         std::ranges::find(options_.allowed_networks, network) == options_.allowed_networks.end())
-        return bad("config.network", fmt::format("\"{}\" is not allowed here, expected none", network));
+        return bad("config.network",
+                   fmt::format("\"{}\" is not allowed here, expected none or what the operator set in "
+                               "WORKER_NETWORK or WORKER_NETWORKS",
+                               network));
     if (config.agent_type == contracts::AgentType::custom && (!config.command || config.command->empty()))
         return bad("config.command", "missing; agent \"custom\" needs the command to run");
     if (command.workspace) {
@@ -270,17 +276,26 @@ Task<Result<void>> Manager::make_body(WorkerPtr worker) {
     auto directories_made =
         co_await step(worker, worker->slot ? settle_prepared(worker, agent) : make_directories(worker, agent));
     if (!directories_made) co_return std::unexpected(in_context(directories_made.error(), "directories"));
+    auto login = co_await step(worker, take_login(worker, agent));
+    if (!login) co_return std::unexpected(in_context(login.error(), "login"));
     auto workspace = co_await step(worker, make_workspace(worker, agent));
     if (!workspace) co_return std::unexpected(in_context(workspace.error(), "workspace"));
     auto egress = co_await step(worker, learn_egress(worker));
     if (!egress) co_return std::unexpected(egress.error());
     if (auto opened = open_gateway(worker); !opened) co_return std::unexpected(in_context(opened.error(), "gateway"));
-    auto token = co_await step(worker, fetch_token(worker, true));
-    if (!token) co_return std::unexpected(in_context(token.error(), "token"));
     auto counted = co_await step(worker, count_earlier_usage(worker));
     if (!counted) co_return std::unexpected(counted.error());
-    auto started = co_await step(worker, start_body(worker, body_spec(*worker, agent)));
+    co_return co_await step(worker, start_with_token(worker, body_spec(*worker, agent)));
+}
+
+// At once: the gateway holds what needs the token until it is there.
+Task<Result<void>> Manager::start_with_token(WorkerPtr worker, BodySpec spec) {
+    Result<void> fetched;
+    Result<void> started;
+    co_await async::both(keep(fetch_token(worker, true), &fetched),
+                         keep(start_body(worker, std::move(spec)), &started));
     if (!started) co_return std::unexpected(in_context(started.error(), runtime_->name()));
+    if (!fetched) co_return std::unexpected(in_context(fetched.error(), "token"));
     co_return Result<void>{};
 }
 
@@ -383,7 +398,7 @@ Task<Result<void>> Manager::fetch_token(WorkerPtr worker, bool named) {
     create.worker_id = worker->row.worker_id;
     create.task_id = from_context(worker->command, "task_id");
     create.actions = worker->command.config.allowed_commands;
-    create.expires_at = system_now() + kTokenLife;
+    create.expires_at = system_now() + options_.token_life;
     const RetryPolicy policy;
     for (int retries = 0;; ++retries) {
         if (!named || retries > 0) {
@@ -393,6 +408,7 @@ Task<Result<void>> Manager::fetch_token(WorkerPtr worker, bool named) {
         create.id = worker->row.token_id;
         auto created = co_await api_->send<contracts::TokenCreated>("POST", "/api/tokens", json::write(create));
         if (created) {
+            worker->token_expires = *create.expires_at;
             if (worker->gateway) worker->gateway->set_token(std::move(created->secret));
             co_return Result<void>{};
         }

@@ -59,6 +59,7 @@ Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
     if (row.ended || !worker->created() || row.body_id != ended.body_id) co_return;
     if (serves_person(*worker) && !worker->deleting() && co_await revive(worker)) co_return;
     row.ended = true;
+    worker->has_login = false;
     row.exit_code = ended.exit_code;
     row.out_of_memory = ended.out_of_memory;
     const auto state = directories(row.worker_id).state();

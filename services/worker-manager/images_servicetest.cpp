@@ -40,6 +40,7 @@ class ImagesTest : public ManagerFixture {
                              .images = {.images = state() / "images",
                                         .agents = state() / "agents",
                                         .image_scripts = fs::path(CODEGEN_SOURCE_DIR) / "images",
+                                        .agent_scripts = fs::path(CODEGEN_SOURCE_DIR) / "shared/agents",
                                         .base_image = base_.tag()},
                              .workers = state() / "workers"};
         auto runtime = DockerRuntime::make(io_.get_executor(), std::move(docker));
@@ -217,6 +218,7 @@ TEST_F(ImagesTest, WhatAFailedBuildLeavesGoesAndImagesOfOthersStay) {
                          .images = {.images = state() / "images",
                                     .agents = state() / "agents",
                                     .image_scripts = fs::path(CODEGEN_SOURCE_DIR) / "images",
+                                    .agent_scripts = fs::path(CODEGEN_SOURCE_DIR) / "shared/agents",
                                     .base_image = broken.tag()},
                          .workers = state() / "workers"};
     auto runtime = DockerRuntime::make(io_.get_executor(), std::move(docker)).value();

@@ -7,6 +7,7 @@
 
 #include "services/worker-manager/manager.hpp"
 #include "services/worker-manager/repository/tree.hpp"
+#include "shared/contracts/keys.hpp"
 #include "shared/json/json.hpp"
 #include "shared/logging/log.hpp"
 #include "shared/posix/file.hpp"
@@ -111,6 +112,28 @@ std::set<std::string> Manager::kept_sessions() const {
         if (const auto* id = stored.if_contains("session_id")) ids.emplace(id->as_string());
     }
     return ids;
+}
+
+// Where a kept workspace lies is known as long as it lies there, however long a person takes to answer: a late resume
+// or cancel finds this host by it.
+Task<void> Manager::keep_whereabouts() {
+    // KEYS: a worker's status. ARGV: this host, seconds. Another worker of the name is left alone.
+    constexpr std::string_view kKeep = R"(
+local s = redis.call('HMGET', KEYS[1], 'host', 'status')
+if not s[1] then redis.call('HSET', KEYS[1], 'host', ARGV[1], 'status', 'STOPPED') end
+if s[1] and not (s[1] == ARGV[1] and s[2] == 'STOPPED') then return 0 end
+return redis.call('EXPIRE', KEYS[1], ARGV[2]))";
+    const std::chrono::seconds life = contracts::keys::kDeletedStatusTtl;
+    std::vector<std::string> ids;
+    std::error_code ec;
+    for (const auto& entry : fs::directory_iterator(options_.state_directory / "kept", ec))
+        if (fs::exists(entry.path() / "workspace", ec)) ids.push_back(entry.path().filename().string());
+    for (const auto& id : ids) {
+        if (const auto worker = find(id); worker && !worker->deleted()) continue;
+        auto done = co_await redis_.command({"EVAL", std::string(kKeep), "1", contracts::keys::worker_status(id),
+                                             options_.host, std::to_string(life.count())});
+        if (!done) co_return;  // Redis is away: next time
+    }
 }
 
 Task<Result<void>> Manager::forget_workspace(std::string worker_id) {

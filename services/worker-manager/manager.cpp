@@ -185,7 +185,9 @@ Task<void> Manager::sweep() {
         warm_.settle();
         if (round % kSweepsPerRefresh != 0) continue;
         co_await refresh_status_hashes();
+        co_await keep_whereabouts();
         co_await forget_old_sessions();
+        renew_old_tokens();
         scope_.spawn("creation queue", mirror_queue());
         const auto yesterday = system_now() - contracts::keys::kDeletedStatusTtl;
         std::vector<storage::OutboxItem> traces;

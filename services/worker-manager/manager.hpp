@@ -56,6 +56,8 @@ class Manager {
     Task<Result<std::vector<Body>>> end_missing_bodies();
     Task<void> look_for_missing_bodies();
     Task<void> renew_token(WorkerPtr worker);
+    void renew_old_tokens();
+    Task<void> renew_old_token(WorkerPtr worker);
 
     // manager.cpp
     Task<Result<void>> consume();
@@ -106,6 +108,7 @@ class Manager {
     std::vector<storage::OutboxItem> name_token(const WorkerPtr& worker) const;
     Task<Result<void>> fetch_token(WorkerPtr worker, bool named = false);
     Result<void> open_gateway(const WorkerPtr& worker);
+    Task<Result<void>> start_with_token(WorkerPtr worker, BodySpec spec);
     Task<Result<void>> start_body(WorkerPtr worker, BodySpec spec);
     BodySpec body_spec(const Worker& worker, AgentIdentity agent) const;
     bool can_be_prepared(const Worker& worker) const;
@@ -163,6 +166,11 @@ class Manager {
     Task<Result<void>> put_workspace_aside(WorkerPtr worker);
     Task<Result<void>> take_workspace_again(WorkerPtr worker, AgentIdentity agent);
     std::set<std::string> kept_sessions() const;  // of kept workspaces
+    Result<void> check_login(const contracts::WorkerConfig& config) const;
+    Task<Result<void>> take_login(WorkerPtr worker, AgentIdentity agent);
+    void find_login_again(Worker& worker) const;
+    void lend_login(const Worker& worker, BodySpec& spec) const;
+    Task<void> keep_whereabouts();  // of kept workspaces
     Task<Result<void>> forget_workspace(std::string worker_id);
 
     // collection.cpp

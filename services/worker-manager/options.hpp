@@ -33,20 +33,22 @@ struct Options {
     std::size_t warm_pool = 0;                           // WARM_POOL: prepared workers of each kind asked for lately
     std::chrono::milliseconds kill_grace{2000};          // SIGTERM to SIGKILL when a worker is removed
     std::chrono::milliseconds sweep_interval{2000};
-    std::chrono::seconds session_ttl{7200};  // WORKER_SESSION_TTL: how long an unused conversation is kept
-    IdleLimits idle;                         // WORKER_IDLE_PAUSE, WORKER_IDLE_REMOVE
+    std::chrono::seconds token_life{7 * 24 * 3600};  // of a worker's token at the API; renewed at half of it
+    std::chrono::seconds session_ttl{7200};          // WORKER_SESSION_TTL: how long an unused conversation is kept
+    IdleLimits idle;                                 // WORKER_IDLE_PAUSE, WORKER_IDLE_REMOVE
     // The host's memory now; empty: not looked at before a worker starts (WORKER_MEMORY_CHECK).
     std::function<std::optional<HostMemory>()> host_memory;
     std::chrono::milliseconds memory_interval{500};             // how often, while somebody waits for it
     WorkerLimits limits;                                        // defaults of a worker
     std::map<contracts::AgentType, std::int64_t> agent_memory;  // bytes; over limits.memory_bytes
     LimitCaps limit_caps;
+    std::map<contracts::AgentType, std::filesystem::path> host_sessions;  // HOST_SESSIONS: where logins lie
     // DOCKER_CAPABILITY=socket: workers with the capability docker get the engine's socket, which is root on this host.
     bool docker_socket = false;
     ImagePolicy images;
     Clock now = system_now;                     // of what is done once a day
     std::string network = "none";               // WORKER_NETWORK: what a worker without `network` gets
-    std::vector<std::string> allowed_networks;  // what else a configuration may name
+    std::vector<std::string> allowed_networks;  // WORKER_NETWORKS: what else a configuration may name
 
     std::vector<std::string> egress_allow;  // EGRESS_ALLOW
     std::vector<ModelProvider> providers;

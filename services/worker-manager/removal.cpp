@@ -109,6 +109,7 @@ Task<Result<void>> Manager::dismantle(WorkerPtr worker) {
     auto& row = worker->row;
     auto removed = co_await runtime_->remove(row.worker_id, options_.kill_grace);
     if (!removed) co_return std::unexpected(in_context(removed.error(), runtime_->name()));
+    worker->has_login = false;
     row.gateway = gateway_counts(*worker);
     if (worker->gateway) {
         co_await worker->gateway->close();

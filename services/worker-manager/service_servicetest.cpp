@@ -93,6 +93,47 @@ TEST_F(ServiceTest, WhatCannotBeMadeIsRefusedWithThePlace) {
     EXPECT_FALSE(fs::exists(state() / "workers/dev-1"));
 }
 
+TEST_F(ServiceTest, NetworksAreThoseThatTheOperatorNamed) {
+    options_.allowed_networks = {"build-net"};
+    start();
+    auto message = create_message("dev-1", "c-1");
+    message["config"].as_object()["network"] = "build-net";
+    EXPECT_EQ(ask(message)["success"], true);
+    EXPECT_EQ(runtime_->specs.at("dev-1").network, "build-net");
+    message = create_message("dev-2", "c-2");
+    message["config"].as_object()["network"] = "host";
+    EXPECT_THAT(error_of(ask(message)), HasSubstr("WORKER_NETWORKS"));
+}
+
+TEST_F(ServiceTest, AWorkerThatOutlivesItsTokenGetsANewOneInTime) {
+    options_.sweep_interval = std::chrono::milliseconds(10);
+    options_.token_life = std::chrono::seconds(3600);
+    start();
+    must_create("dev-1");
+    const auto ids = [&] {
+        auto body = run(admin_->call("GET", "/api/tokens?worker_id=dev-1"));
+        std::vector<std::string> out;
+        for (const auto& token : boost::json::parse(body.value()).as_array())
+            out.emplace_back(token.at("id").as_string());
+        return out;
+    };
+    const auto first = ids();
+    ASSERT_EQ(first.size(), 1u);
+    stop();
+    // Its half is over as soon as it is given: every look renews it.
+    options_.token_life = std::chrono::seconds(1);
+    start();
+    std::set<std::string> seen;
+    EXPECT_TRUE(eventually([&] {
+        for (auto& id : ids()) seen.insert(std::move(id));
+        seen.erase(first.front());  // the former manager's
+        return seen.size() >= 3;
+    }));
+    EXPECT_TRUE(runtime_->runs("dev-1"));
+    EXPECT_EQ(ask(remove_message("dev-1", "d-1"))["success"], true);
+    EXPECT_TRUE(eventually([&] { return ids().empty(); })) << "none is left behind";
+}
+
 TEST_F(ServiceTest, AFailureInAnyStepUndoesWhatWasMade) {
     runtime_->start_error = Error{ErrorCategory::permanent, "engine", "no space left", {}};
     start();
@@ -584,6 +625,26 @@ TEST_F(KeepingTest, ANewBodyGoesOnInTheKeptWorkspaceAndItsWorkIsCollected) {
     EXPECT_EQ(collect(head_)["commit_sha"], boost::json::string(head_));
     EXPECT_EQ(ask(remove_message("dev-1", "d-1"))["success"], true);
     EXPECT_FALSE(kept());
+}
+
+TEST_F(KeepingTest, WhereItLiesIsKnownAsLongAsItLiesThere) {
+    options_.sweep_interval = std::chrono::milliseconds(10);
+    make_and_keep();
+    const auto life = [&] { return redis({"TTL", "worker:status:dev-1"}).integer; };
+    redis({"EXPIRE", "worker:status:dev-1", "600"});
+    EXPECT_TRUE(eventually([&] { return life() > 86000; }));
+    redis({"DEL", "worker:status:dev-1"});
+    EXPECT_TRUE(eventually([&] { return status("dev-1") == "STOPPED" && life() > 86000; }));
+    EXPECT_EQ(redis({"HGET", "worker:status:dev-1", "host"}).text, options_.host);
+    // Another host's worker of the name is not touched.
+    redis({"HSET", "worker:status:dev-1", "host", "elsewhere", "status", "RUNNING"});
+    redis({"EXPIRE", "worker:status:dev-1", "600"});
+    fs::create_directories(state() / "kept/witness/workspace");
+    EXPECT_TRUE(eventually([&] { return status("witness") == "STOPPED"; }));
+    redis({"DEL", "worker:status:witness"});
+    EXPECT_TRUE(eventually([&] { return status("witness") == "STOPPED"; })) << "a whole round";
+    EXPECT_LE(life(), 600);
+    EXPECT_EQ(redis({"HGET", "worker:status:dev-1", "host"}).text, "elsewhere");
 }
 
 TEST_F(KeepingTest, AnotherManagerGoesOnInIt) {

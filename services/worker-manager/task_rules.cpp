@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "services/worker-manager/gateway/earlier_usage.hpp"
 #include "services/worker-manager/manager.hpp"
+#include "shared/agents/agent.hpp"
 #include "shared/contracts/dto/project.hpp"
 #include "shared/http/url.hpp"
 
@@ -52,6 +55,9 @@ std::vector<std::string> Manager::learned_egress(const Worker& worker) {
         entries.push_back(text.substr(at, end - at));
         at = end + 1;
     }
+    if (worker.has_login)
+        std::ranges::copy(agents::agent_of(worker.command.config.agent_type).description().login_hosts,
+                          std::back_inserter(entries));
     return entries;
 }
 

@@ -45,6 +45,9 @@ struct Worker {
     bool resumed = false;                        // the next of its name goes on in its workspace
     std::optional<std::string> slot;             // the prepared body that is to become this one's, until it has
     WorkerSession session;
+    bool has_login = false;      // the one of its agent on this host (logins.cpp)
+    Timestamp token_expires{};   // of its token at the API
+    bool token_renewal = false;  // under way
     // Of a Product Owner's worker.
     Timestamp active_at = system_now();  // the last sign of use
     bool idle_move_begun = false;

@@ -2,8 +2,11 @@
 // the wire. json::name_of / json::enum_from convert.
 #pragma once
 #include <boost/describe/enum.hpp>
+#include <boost/preprocessor/seq/enum.hpp>
 #include <optional>
 #include <string_view>
+
+#include "shared/contracts/agent_types.hpp"
 
 namespace codegen::contracts {
 
@@ -25,7 +28,7 @@ BOOST_DEFINE_ENUM_CLASS(DeadLetterCategory, transient, upstream, permanent, fata
 
 // Worker control. Agent types and capabilities are also read in upper case.
 BOOST_DEFINE_ENUM_CLASS(WorkerType, po, developer)
-BOOST_DEFINE_ENUM_CLASS(AgentType, claude, factory, codex, custom)
+BOOST_DEFINE_ENUM_CLASS(AgentType, BOOST_PP_SEQ_ENUM(CODEGEN_AGENT_TYPES))
 BOOST_DEFINE_ENUM_CLASS(Capability, git, github_cli, curl, docker)
 BOOST_DEFINE_ENUM_CLASS(AuthMode, api_key, host_session)
 BOOST_DEFINE_ENUM_CLASS(WorkerCommandKind, create, delete_, status, collect)

@@ -27,11 +27,13 @@ struct SandboxConfig {
     std::string bwrap = "/usr/bin/bwrap";
     std::string wrapper_program;                // this program, started again as PID 1 inside ("init")
     std::vector<ReadOnlyMount> mounts;          // beyond /usr: the command and the agent's binary
+    std::optional<std::string> login;           // host directory shown, writable, at WrapperConfig::login
     std::optional<std::string> seccomp_filter;  // a compiled BPF file for bwrap --seccomp
     std::vector<std::string> cgroups;           // directories whose cgroup.procs the agent's processes join
     std::int64_t max_processes = 512;           // RLIMIT_NPROC-like bound where no cgroup is permitted
 };
-BOOST_DESCRIBE_STRUCT(SandboxConfig, (), (bwrap, wrapper_program, mounts, seccomp_filter, cgroups, max_processes))
+BOOST_DESCRIBE_STRUCT(SandboxConfig, (),
+                      (bwrap, wrapper_program, mounts, login, seccomp_filter, cgroups, max_processes))
 
 // Only for runtime "process": the wrapper is on the host and the agent a process beside it, with nothing in between but
 // its uid - none when the control plane is not root - and these limits. The agent sees the host's paths.
@@ -66,8 +68,10 @@ struct WrapperConfig {
     std::optional<std::string>
         agent_program;              // the agent's binary as the agent sees it, e.g. /opt/codegen/agents/claude/claude
     std::vector<std::string> path;  // the agent's PATH, first of all the folder of `orchestrator`
-    bool pool = false;              // also reads the shared developer stream
-    bool one_task = false;          // ends by itself after its last request, unless that waits for a person
+    // The folder of its home with a login of its own: then it speaks to its provider itself, through the proxy.
+    std::optional<std::string> login;
+    bool pool = false;      // also reads the shared developer stream
+    bool one_task = false;  // ends by itself after its last request, unless that waits for a person
     std::optional<std::string> model;
     std::vector<std::string> providers;  // model providers that a key is there for: "anthropic", "openai"
     std::optional<std::string> session_id;
@@ -90,10 +94,10 @@ struct WrapperConfig {
 BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                       (worker_id, worker_type, agent_type, redis_socket, gateway_directory, state_directory, workspace,
                        home, agent_uid, agent_gid, agent_groups, sandbox, process, base_sha, instructions,
-                       allowed_commands, env_vars, image_environment, command, agent_program, path, pool, one_task,
-                       model, providers, session_id, session_named, session_lost, session_ttl_s, task_id, project_id,
-                       user_id, loopback_port, bundle_limit, memory_limit, record_limit, heartbeat_ms, gateway_wait_ms,
-                       kill_grace_ms, provider_environment))
+                       allowed_commands, env_vars, image_environment, command, agent_program, path, login, pool,
+                       one_task, model, providers, session_id, session_named, session_lost, session_ttl_s, task_id,
+                       project_id, user_id, loopback_port, bundle_limit, memory_limit, record_limit, heartbeat_ms,
+                       gateway_wait_ms, kill_grace_ms, provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.
 struct ResultFile {

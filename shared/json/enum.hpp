@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace codegen::json {
 
@@ -46,6 +47,14 @@ std::string names_of() {
         if (!names.empty()) names += ", ";
         names += wire_name(d.name);
     });
+    return names;
+}
+
+template <DescribedEnum E>
+std::vector<std::string> enum_names() {
+    std::vector<std::string> names;
+    boost::mp11::mp_for_each<boost::describe::describe_enumerators<E>>(
+        [&](auto d) { names.emplace_back(wire_name(d.name)); });
     return names;
 }
 

@@ -53,6 +53,7 @@ std::vector<std::string> bwrap_command(const contracts::WrapperConfig& config, s
     a.add("--ro-bind", config.gateway_directory, gateway);
     a.add("--tmpfs", gateway + "/wrapper", "--remount-ro", gateway + "/wrapper");
     a.add("--bind", config.home, home, "--bind", config.workspace, workspace, "--chdir", workspace);
+    if (sandbox.login) a.add("--bind", *sandbox.login, home + "/" + config.login.value());
     a.add("--remount-ro", "/", "--");
 
     std::vector<std::string> argv = a.take();

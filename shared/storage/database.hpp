@@ -78,6 +78,10 @@ struct Statement {
     std::optional<std::int64_t> expect_affected;
 };
 
+// What a committed transaction is worth after a power cut. `relaxed` may be undone then, never in part: for what would
+// just be done again. It spares the wait for the disk.
+enum class Durability { synced, relaxed };
+
 struct Migration {
     int version;                // 1, 2, ...
     std::string name;           // for people
@@ -98,7 +102,8 @@ class Database {
     virtual ~Database() = default;
     virtual Task<Result<Rows>> query(std::string sql, Parameters parameters = {}) = 0;
     // All in one transaction or none; results in order.
-    virtual Task<Result<std::vector<Rows>>> atomically(std::vector<Statement> statements) = 0;
+    virtual Task<Result<std::vector<Rows>>> atomically(std::vector<Statement> statements,
+                                                       Durability durability = Durability::synced) = 0;
     // Applies what is missing, in order, under a lock; refuses (fatal) when the database is newer than `migrations`.
     // `component` keeps the migrations of services apart ("api", "workflow", "worker_manager").
     virtual Task<Result<void>> migrate(std::string component, std::vector<Migration> migrations) = 0;

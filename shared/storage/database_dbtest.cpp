@@ -140,6 +140,26 @@ TEST_P(DatabaseTest, ATransactionIsAllOrNothing) {
     EXPECT_TRUE(atomically({}));
 }
 
+TEST_P(DatabaseTest, ARelaxedTransactionIsAllOrNothingToo) {
+    must("CREATE TABLE t (a BIGINT PRIMARY KEY)");
+    const Statement insert{"INSERT INTO t (a) VALUES (1)", {}, {}};
+    auto done = atomically({insert, {"SELECT a FROM t", {}, {}}}, Durability::relaxed);
+    ASSERT_TRUE(done) << done.error().message;
+    ASSERT_EQ(done->size(), 2u) << "one a statement";
+    EXPECT_EQ(done->at(0).affected, 1);
+    EXPECT_EQ(done->at(1).rows.size(), 1u);
+    done = atomically({{"DELETE FROM t", {}, {}}, insert, insert}, Durability::relaxed);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, "duplicate");
+    EXPECT_EQ(must("SELECT a FROM t").rows.size(), 1u);
+    // The next one is as strict as ever.
+    const auto setting = must(postgres() ? "SHOW synchronous_commit" : "PRAGMA synchronous").rows.at(0);
+    if (postgres())
+        EXPECT_EQ(setting.text("synchronous_commit"), "on");
+    else
+        EXPECT_EQ(setting.integer("synchronous"), 2);
+}
+
 TEST_P(DatabaseTest, ADeferredConstraintRollsBackAtTheCommit) {
     must("CREATE TABLE parent (id TEXT PRIMARY KEY)");
     must("CREATE TABLE child (p TEXT REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)");

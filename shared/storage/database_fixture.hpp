@@ -29,8 +29,8 @@ class DatabaseFixture : public ::testing::Test {
         if (!rows) throw std::runtime_error(rows.error().message);
         return std::move(*rows);
     }
-    auto atomically(std::vector<Statement> statements) {
-        return testing::run(io_, database_->atomically(std::move(statements)));
+    auto atomically(std::vector<Statement> statements, Durability durability = Durability::synced) {
+        return testing::run(io_, database_->atomically(std::move(statements), durability));
     }
     auto migrate(std::string component, std::vector<Migration> migrations) {
         return testing::run(io_, database_->migrate(std::move(component), std::move(migrations)));

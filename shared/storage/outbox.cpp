@@ -163,7 +163,8 @@ struct Outbox::Impl {
             }
             statements.push_back({fmt::format("DELETE FROM {} WHERE id = :id", self->table_), id, {}});
         }
-        auto done = co_await self->database_.atomically(std::move(statements));
+        // Undone by a power cut, the row is delivered once more, as after any crash here.
+        auto done = co_await self->database_.atomically(std::move(statements), Durability::relaxed);
         if (!done) co_return std::unexpected(done.error());
         co_return Result<void>();
     }

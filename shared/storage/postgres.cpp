@@ -67,7 +67,8 @@ class Postgres final : public Database {
         return async::with_timeout(one(pool_, std::move(sql), std::move(parameters)), pool_->options.call_limit,
                                    "database");
     }
-    Task<Result<std::vector<Rows>>> atomically(std::vector<Statement> statements) override {
+    Task<Result<std::vector<Rows>>> atomically(std::vector<Statement> statements, Durability durability) override {
+        if (durability == Durability::relaxed) return relaxed(pool_, std::move(statements));
         return async::with_timeout(all(pool_, std::move(statements)), pool_->options.call_limit, "database");
     }
     Task<Result<void>> migrate(std::string component, std::vector<Migration> migrations) override {
@@ -101,6 +102,14 @@ class Postgres final : public Database {
         auto lease = co_await lend(pool);
         if (!lease) co_return std::unexpected(lease.error());
         co_return co_await (**lease).execute(std::move(sql), std::move(parameters));
+    }
+
+    static Task<Result<std::vector<Rows>>> relaxed(std::shared_ptr<Pool> pool, std::vector<Statement> statements) {
+        statements.insert(statements.begin(), {"SET LOCAL synchronous_commit TO off", {}, {}});
+        auto done =
+            co_await async::with_timeout(all(pool, std::move(statements)), pool->options.call_limit, "database");
+        if (done) done->erase(done->begin());
+        co_return done;
     }
 
     static Task<Result<std::vector<Rows>>> all(std::shared_ptr<Pool> pool, std::vector<Statement> statements) {

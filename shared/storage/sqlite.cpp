@@ -94,8 +94,13 @@ class Sqlite final : public Database {
     explicit Sqlite(Connection connection) : connection_(std::move(connection)) {}
 
     Task<Result<Rows>> query(std::string sql, Parameters parameters) override { co_return execute(sql, parameters); }
-    Task<Result<std::vector<Rows>>> atomically(std::vector<Statement> statements) override {
-        co_return transaction(statements);
+    Task<Result<std::vector<Rows>>> atomically(std::vector<Statement> statements, Durability durability) override {
+        if (durability == Durability::synced) co_return transaction(statements);
+        // The next synced commit writes this one's pages too.
+        if (auto relaxed = script("PRAGMA synchronous = NORMAL"); !relaxed) co_return std::unexpected(relaxed.error());
+        auto done = transaction(statements);
+        if (auto strict = script("PRAGMA synchronous = FULL"); !strict) co_return std::unexpected(strict.error());
+        co_return done;
     }
     Task<Result<void>> migrate(std::string component, std::vector<Migration> migrations) override {
         co_return apply(component, migrations);

@@ -37,6 +37,8 @@ class UnprivilegedContainer : public ::testing::TestWithParam<const char*> {
         std::ofstream(folder_ / "source" / "build" / "build.ninja").close();
         for (const char* name : {"tools", "images", "Makefile"})
             fs::copy(source / name, folder_ / "source" / name, fs::copy_options::recursive);
+        fs::create_directories(folder_ / "source" / "shared");
+        fs::copy(source / "shared/agents", folder_ / "source" / "shared/agents", fs::copy_options::recursive);
         fs::copy(CODEGEN_BIN_DIR, folder_ / "source" / "build" / "bin", fs::copy_options::recursive);
     }
     void TearDown() override {

@@ -61,7 +61,7 @@ ModelTurn RealAgent::write_file(const std::string& name, const std::string& cont
 }
 
 void RealAgent::give_program(const fs::path& state) const {
-    const fs::path script = fs::path(CODEGEN_SOURCE_DIR) / "images" / "agents" / name_ / "install.sh";
+    const fs::path script = fs::path(CODEGEN_SOURCE_DIR) / "shared" / "agents" / name_ / "install.sh";
     const auto version = pinned_version(script);
     const auto folder = name_ + "-" + version;
     const fs::path shared = fs::path(CODEGEN_BIN_DIR).parent_path() / "test-agents";

@@ -17,6 +17,7 @@ struct StartOptions {
     std::string model;
     std::string memory_limit;
     std::string id;
+    bool host_session = false;
     int timeout = 0;        // s; 0: the default
     double budget_usd = 0;  // 0: none
     WaitOptions wait;
@@ -44,6 +45,7 @@ std::expected<contracts::TaskCreate, Failure> task_of(const StartOptions& option
     if (!agent.empty()) task.task_metadata["agent"] = agent;
     if (!command->empty()) task.task_metadata["agent_command"] = *command;
     if (!options.model.empty()) task.task_metadata["model"] = options.model;
+    if (options.host_session) task.task_metadata["auth_mode"] = json::name_of(contracts::AuthMode::host_session);
     if (!options.memory_limit.empty()) task.task_metadata["memory_limit"] = options.memory_limit;
     if (options.timeout > 0) task.task_metadata["timeout"] = options.timeout;
     if (options.budget_usd > 0) task.task_metadata["budget_usd"] = options.budget_usd;
@@ -115,11 +117,15 @@ void add_start(CLI::App* group, Chosen& chosen) {
     command->add_option("--project", options->project, "The project's id")->required();
     command->add_option("--spec", options->spec, "What is to be done: TEXT, @FILE, or - for standard input")
         ->required();
-    command->add_option("--agent", options->agent, "claude (the default), factory, codex or custom")
-        ->check(CLI::IsMember({"claude", "factory", "codex", "custom"}));
+    command
+        ->add_option("--agent", options->agent,
+                     "Who does it: " + json::names_of<contracts::AgentType>() + " (default: claude)")
+        ->check(CLI::IsMember(json::enum_names<contracts::AgentType>()));
     command->add_option("--agent-command", options->agent_command,
                         "For --agent custom: TEXT or @FILE, run by bash -c; it reads the spec from standard input");
     command->add_option("--model", options->model, "The agent's model");
+    command->add_flag("--host-session", options->host_session,
+                      "The agent uses the login that the operator keeps for it (HOST_SESSIONS), not a key");
     command->add_option("--memory-limit", options->memory_limit, "The worker's memory, e.g. 2g");
     command->add_option("--timeout", options->timeout, "The agent's time limit in seconds (default 1800)")
         ->check(CLI::PositiveNumber);

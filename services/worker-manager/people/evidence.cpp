@@ -132,9 +132,9 @@ std::optional<contracts::WorkerView> Evidence::newest(const std::string& worker_
     return std::move(*view);
 }
 
-std::optional<fs::path> Evidence::records_of_newest(const std::string& worker_id) const {
-    const auto key = find_newest(worker_id);
-    return key ? std::optional(directory(*key)) : std::nullopt;
+std::optional<fs::path> Evidence::records_of(const std::string& worker_id, Timestamp created_at) const {
+    const Key key{worker_id, to_micros(created_at)};
+    return kept_.contains(key) ? std::optional(directory(key)) : std::nullopt;
 }
 
 void Evidence::forget(const Key& key) {

@@ -32,7 +32,8 @@ class Evidence {
     // Copies the records of `from`. A body that was kept already stays as it is; one that left no file is not kept.
     Task<Result<void>> keep(contracts::WorkerView view, std::filesystem::path from);
     std::optional<contracts::WorkerView> newest(const std::string& worker_id) const;
-    std::optional<std::filesystem::path> records_of_newest(const std::string& worker_id) const;
+    // Of that body alone, not of another one of the name: whose they are decides who may read them.
+    std::optional<std::filesystem::path> records_of(const std::string& worker_id, Timestamp created_at) const;
     Task<void> prune(Timestamp now);
 
     std::size_t size() const { return kept_.size(); }

@@ -37,7 +37,8 @@ class EvidenceTest : public ::testing::Test {
         ASSERT_TRUE(kept) << kept.error().message;
     }
     std::string newest_log(const std::string& id) {
-        const auto at = evidence_->records_of_newest(id);
+        const auto view = evidence_->newest(id);
+        const auto at = view ? evidence_->records_of(id, view->created_at) : std::nullopt;
         return at ? read_record(*at, Record::log, 1u << 20) : "none";
     }
     void prune(Timestamp now) { testing::run(io_, evidence_->prune(now)); }
@@ -58,7 +59,8 @@ TEST_F(EvidenceTest, WhatIsKeptIsRedactedAndFoundAgainAfterARestart) {
         const auto view = evidence_->newest("dev-1");
         ASSERT_TRUE(view);
         EXPECT_EQ(view->error, "ended with [redacted] in its error");
-        const auto at = *evidence_->records_of_newest("dev-1");
+        const auto at = *evidence_->records_of("dev-1", view->created_at);
+        EXPECT_FALSE(evidence_->records_of("dev-1", view->created_at + std::chrono::microseconds(1)));
         EXPECT_EQ(read_record(at, Record::transcript, 1000), R"({"text":"[redacted]"})");
         EXPECT_EQ(fs::status(at).permissions(), fs::perms::owner_all);
         EXPECT_EQ(fs::status(at / "wrapper.log").permissions(), fs::perms::owner_read | fs::perms::owner_write);
@@ -109,7 +111,7 @@ TEST_F(EvidenceTest, OldOnesGoAndTheOldestBeyondTheTotal) {
 TEST_F(EvidenceTest, AnUnfinishedOneIsDroppedAtTheNextStart) {
     write("wrapper.log", "x\n");
     keep("dev-1", 1);
-    const auto at = *evidence_->records_of_newest("dev-1");
+    const auto at = *evidence_->records_of("dev-1", evidence_->newest("dev-1")->created_at);
     fs::remove(at / "worker.json");
     open();
     EXPECT_EQ(evidence_->size(), 0u);

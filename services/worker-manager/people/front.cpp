@@ -214,7 +214,7 @@ struct Front::Impl {
         std::error_code ec;
         auto living = doorways.state_directory(view.worker_id);
         if (view.status != WorkerState::STOPPED && fs::is_directory(living, ec)) return living;
-        return evidence.records_of_newest(view.worker_id);
+        return evidence.records_of(view.worker_id, view.created_at);
     }
 
     static Task<http::Reply> logs(const Context* context) {

@@ -69,10 +69,17 @@ class FrontTest : public ManagerFixture {
 
     // A worker of user `user`, whose wrapper (a plain process here) runs.
     void make_worker(const std::string& name, std::int64_t user, const std::string& task = {}) {
+        ask_for_worker(name, "create-" + name, user, task);
+        const auto response = answer("worker:responses:developer", "create-" + name);
+        ASSERT_TRUE(response);
+        ASSERT_EQ(response->at("success"), true) << boost::json::serialize(*response);
+    }
+    void ask_for_worker(const std::string& name, const std::string& request, std::int64_t user,
+                        const std::string& task = {}) {
         boost::json::object context{{"user_id", std::to_string(user)}};
         if (!task.empty()) context["task_id"] = task;
         const boost::json::object message{{"command", "create"},
-                                          {"request_id", "create-" + name},
+                                          {"request_id", request},
                                           {"config",
                                            {{"name", name},
                                             {"worker_type", "developer"},
@@ -83,9 +90,6 @@ class FrontTest : public ManagerFixture {
                                             {"command", {"bash", "-c", "true"}}}},
                                           {"context", context}};
         redis({"XADD", "worker:commands", "*", "data", boost::json::serialize(message)});
-        const auto response = answer("worker:responses:developer", "create-" + name);
-        ASSERT_TRUE(response);
-        ASSERT_EQ(response->at("success"), true) << boost::json::serialize(*response);
     }
     void write(const std::string& worker, const std::string& file, const std::string& text) {
         std::ofstream(state() / "workers" / worker / "state" / file, std::ios::app) << text;
@@ -250,6 +254,25 @@ TEST_F(FrontTest, PeopleReachTheirOwnWorkersAndThoseOfTheirProjects) {
     EXPECT_TRUE(runtime_->runs("foreign"));
     const auto shown = ask("GET", "/workers/of-project", owner_token);
     EXPECT_EQ(boost::json::parse(shown.body).at("task_id").as_string(), task);
+}
+
+TEST_F(FrontTest, AWorkerThatHasNothingYetShowsNothingOfTheFormerOneOfItsName) {
+    const auto stranger = make_user(200);
+    const auto stranger_token = make_token({{"kind", "user"}, {"user_id", stranger}});
+    options_.max_workers = 1;
+    start();
+    make_worker("dev-1", 1);
+    write("dev-1", "wrapper.log", "{\"said\":\"for user 1 alone\"}\n");
+    EXPECT_EQ(admin("DELETE", "/workers/dev-1").status, 204u);
+    EXPECT_THAT(admin("GET", "/workers/dev-1/logs").body, HasSubstr("for user 1 alone"));
+    make_worker("busy", 1);
+    ask_for_worker("dev-1", "again", stranger);  // waits for the slot
+    ASSERT_TRUE(eventually([&] { return ask("GET", "/workers/dev-1", stranger_token).status == 200; }));
+    for (const auto* record : {"log", "transcript", "output"}) {
+        const auto logs = ask("GET", std::string("/workers/dev-1/logs?record=") + record, stranger_token);
+        EXPECT_EQ(logs.status, 200u);
+        EXPECT_EQ(logs.body, "") << record;
+    }
 }
 
 TEST_F(FrontTest, ExitFactsAreShown) {

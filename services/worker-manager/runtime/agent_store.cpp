@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 
+#include "shared/agents/agent.hpp"
 #include "shared/json/enum.hpp"
 #include "shared/posix/file.hpp"
 #include "shared/process/process.hpp"
@@ -14,25 +14,14 @@ namespace codegen::worker_manager {
 namespace fs = std::filesystem;
 
 std::optional<AgentBinary> agent_binary(contracts::AgentType type) {
-    struct Pinned {
-        contracts::AgentType type;
-        std::string_view version;  // images/agents/<agent>/install.sh has its hash
-        std::string_view program;
-        std::vector<std::string> companions;
-    };
-    static const std::vector<Pinned> pinned_programs{
-        {contracts::AgentType::claude, "2.1.197", "claude", {}},
-        {contracts::AgentType::factory, "0.215.0", "droid", {}},
-        {contracts::AgentType::codex, "0.169.0", "codex", {"codex-code-mode-host"}},
-    };
-    const auto pinned = std::ranges::find(pinned_programs, type, &Pinned::type);
-    if (pinned == pinned_programs.end()) return std::nullopt;
+    const auto& known = agents::agent_of(type).description();
+    if (known.program.empty()) return std::nullopt;
     const std::string agent(json::name_of(type));
     return AgentBinary{.agent = agent,
-                       .version = std::string(pinned->version),
-                       .folder = fmt::format("{}-{}", agent, pinned->version),
-                       .program = std::string(pinned->program),
-                       .companions = pinned->companions};
+                       .version = known.version,
+                       .folder = fmt::format("{}-{}", agent, known.version),
+                       .program = known.program,
+                       .companions = known.companions};
 }
 
 AgentStore::AgentStore(fs::path agents, fs::path scripts) : agents_(std::move(agents)), scripts_(std::move(scripts)) {}

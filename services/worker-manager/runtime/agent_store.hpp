@@ -1,5 +1,5 @@
 // The agents' own programs: native files, fetched from npm at a pinned version by
-// images/agents/<agent>/install.sh and kept in <state>/agents/<agent>-<version>/. Used by the sandbox directly and
+// shared/agents/<agent>/install.sh and kept in <state>/agents/<agent>-<version>/. Used by the sandbox directly and
 // copied into images.
 #pragma once
 #include <filesystem>
@@ -31,7 +31,7 @@ std::optional<AgentBinary> agent_binary(contracts::AgentType type);
 
 class AgentStore {
   public:
-    // `agents`: <state>/agents, made 0755. `scripts`: the images/agents folder.
+    // `agents`: <state>/agents, made 0755. `scripts`: the folder with <agent>/install.sh.
     AgentStore(std::filesystem::path agents, std::filesystem::path scripts);
 
     const std::filesystem::path& directory() const { return agents_; }

@@ -42,6 +42,7 @@ class ImageBuilderTest : public ::testing::Test {
                           {.images = state_.images(),
                            .agents = state_.agents(),
                            .image_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "images",
+                           .agent_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "shared/agents",
                            .base_image = base_.tag()},
                           state_.installation()};
     std::set<std::string> made_;
@@ -98,10 +99,13 @@ TEST_F(ImageBuilderTest, ManyRequestsInAnyOrderOfCapabilitiesBuildTwoImagesOnce)
 
 TEST_F(ImageBuilderTest, ABuildThatFailsNamesItsStepExitCodeAndLastLine) {
     codegen::testing::TinyImage broken({{"bin/apt-get", "#!/bin/sh\necho E: no such mirror; exit 100\n"}});
-    ImageBuilder builder(
-        client_,
-        {.images = state_.images(), .agents = state_.agents(), .image_scripts = {}, .base_image = broken.tag()},
-        state_.installation());
+    ImageBuilder builder(client_,
+                         {.images = state_.images(),
+                          .agents = state_.agents(),
+                          .image_scripts = {},
+                          .agent_scripts = {},
+                          .base_image = broken.tag()},
+                         state_.installation());
     std::vector<Result<std::string>> tags;
     async::Scope scope(io_.get_executor());
     for (int i = 0; i < 3; ++i) scope.spawn("ensure", ensure_into(&builder, request({}), counting(), &tags));
@@ -121,10 +125,13 @@ TEST_F(ImageBuilderTest, ABuildThatFailsNamesItsStepExitCodeAndLastLine) {
 }
 
 TEST_F(ImageBuilderTest, ABaseThatCannotBePulledIsNamed) {
-    ImageBuilder builder(
-        client_,
-        {.images = state_.images(), .agents = state_.agents(), .image_scripts = {}, .base_image = "localhost:1/none:1"},
-        state_.installation());
+    ImageBuilder builder(client_,
+                         {.images = state_.images(),
+                          .agents = state_.agents(),
+                          .image_scripts = {},
+                          .agent_scripts = {},
+                          .base_image = "localhost:1/none:1"},
+                         state_.installation());
     auto tag = run(builder.ensure(request({}), {}));
     ASSERT_FALSE(tag);
     EXPECT_THAT(tag.error().message, ::testing::HasSubstr("WORKER_BASE_IMAGE is \"localhost:1/none:1\""));

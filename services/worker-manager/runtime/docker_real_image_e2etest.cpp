@@ -18,6 +18,7 @@ TEST(RealWorkerImage, HoldsGitAndClaudeAndTrustsWhatTheHostTrusts) {
                          {.images = state.images(),
                           .agents = state.agents(),
                           .image_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "images",
+                          .agent_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "shared/agents",
                           .base_image = {}},
                          state.installation());
     std::string last;

@@ -119,6 +119,9 @@ clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<
                         {spec.programs, std::string(sandbox::kProgramsInside), true}};
     if (auto binary = agent_binary(spec.agent_type); binary && agent_mount)
         container.mounts.push_back({*agent_mount, binary->inside_folder(), true});
+    if (!spec.login.empty())
+        container.mounts.push_back(
+            {spec.login, std::string(sandbox::kHomeInside) + "/" + spec.config.login.value(), false});
     if (socket) {
         container.mounts.push_back({socket->path, std::string(kEngineSocketInside), false});
         container.groups = {socket->group};

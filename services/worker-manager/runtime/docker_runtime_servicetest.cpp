@@ -29,6 +29,7 @@ class DockerRuntimeTest : public ::testing::Test {
                 .images = {.images = state_.images(),
                            .agents = state_.agents(),
                            .image_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "images",
+                           .agent_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "shared/agents",
                            .base_image = image_->tag()},
                 .workers = state_.workers()};
     }

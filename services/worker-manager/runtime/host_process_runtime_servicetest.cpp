@@ -24,7 +24,7 @@ class HostProcessRuntimeTest : public ::testing::Test {
             SandboxOptions{.installation = state_.installation(),
                            .workers = state_.workers(),
                            .agents = state_.agents(),
-                           .image_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "images"},
+                           .agent_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "shared/agents"},
             scripted_only);
     }
     void TearDown() override { run(make()->remove("w1", 0ms)); }

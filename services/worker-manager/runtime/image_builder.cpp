@@ -66,7 +66,7 @@ ImageBuilder::ImageBuilder(clients::DockerClient& client, ImageOptions options, 
     : client_(client),
       options_(std::move(options)),
       installation_(std::move(installation)),
-      agents_(options_.agents, options_.image_scripts / "agents") {}
+      agents_(options_.agents, options_.agent_scripts) {}
 
 Task<Result<std::string>> ImageBuilder::ensure(ImageRequest request, Progress progress) {
     if (request.image) co_return co_await own_image(std::move(request), std::move(progress));

@@ -18,6 +18,7 @@ struct ImageOptions {
     std::filesystem::path images;         // <state>/images: <hash>.log of each build, made 0700
     std::filesystem::path agents;         // <state>/agents
     std::filesystem::path image_scripts;  // the project's images folder
+    std::filesystem::path agent_scripts;  // with <agent>/install.sh
     std::string base_image;               // setting WORKER_BASE_IMAGE; empty: debian:bookworm-slim, or one made here
     std::chrono::milliseconds build_limit = std::chrono::minutes(20);
 };

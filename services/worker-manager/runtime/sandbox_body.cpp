@@ -79,6 +79,7 @@ contracts::WrapperConfig sandbox_config(const BodySpec& spec, const SandboxTools
         box.mounts.push_back({tools.agents / binary->folder, binary->inside_folder()});
         config.agent_program = binary->inside();
     }
+    if (!spec.login.empty()) box.login = spec.login;
     box.seccomp_filter = host.state() / "seccomp.bpf";
     box.cgroups = tools.cgroups;
     box.max_processes = spec.limits.processes;

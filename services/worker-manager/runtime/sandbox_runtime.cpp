@@ -65,7 +65,7 @@ SandboxRuntime::SandboxRuntime(asio::any_io_executor executor, SandboxOptions op
       options_(std::move(options)),
       root_(::geteuid() == 0),
       identities_(options_.workers, options_.uid_base, options_.uid_count),
-      agents_(options_.agents, options_.image_scripts / "agents"),
+      agents_(options_.agents, options_.agent_scripts),
       cgroups_(options_.installation),
       ended_(executor, asio::steady_timer::time_point::max()),
       scope_(executor) {}
@@ -211,7 +211,7 @@ Result<void> SandboxRuntime::check(const BodySpec& spec) const {
     if (::access(wrapper.c_str(), X_OK) != 0)
         return fail(ErrorCategory::permanent, "not_found", wrapper.string() + " is missing or not executable");
     if (!root_) return {};
-    for (const fs::path& path : {spec.directories.root, spec.programs})
+    for (const fs::path& path : {spec.directories.root, spec.programs, spec.login.parent_path()})
         if (auto fine = check_passable(path); !fine) return fine;
     return {};
 }

@@ -21,7 +21,7 @@ struct SandboxOptions {
     std::string installation;
     std::filesystem::path workers;         // <state>/workers: each worker's directories are <workers>/<id>
     std::filesystem::path agents;          // <state>/agents
-    std::filesystem::path image_scripts;   // the project's images folder
+    std::filesystem::path agent_scripts;   // with <agent>/install.sh
     std::string bwrap = "/usr/bin/bwrap";  // setting SANDBOX_BWRAP
     int uid_base = 200000;                 // setting SANDBOX_UID_BASE; as root only
     int uid_count = 10000;

@@ -20,10 +20,11 @@ class SandboxRuntimeTest : public ::testing::Test {
   protected:
     std::unique_ptr<SandboxRuntime> make() {
         return std::make_unique<SandboxRuntime>(
-            io_.get_executor(), SandboxOptions{.installation = state_.installation(),
-                                               .workers = state_.workers(),
-                                               .agents = state_.agents(),
-                                               .image_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "images"});
+            io_.get_executor(),
+            SandboxOptions{.installation = state_.installation(),
+                           .workers = state_.workers(),
+                           .agents = state_.agents(),
+                           .agent_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "shared/agents"});
     }
     void TearDown() override {
         watch_.reset();
@@ -78,7 +79,7 @@ TEST_F(SandboxRuntimeTest, ProbeNamesTheMissingProgram) {
     SandboxRuntime runtime(io_.get_executor(), {.installation = "x",
                                                 .workers = state_.workers(),
                                                 .agents = state_.agents(),
-                                                .image_scripts = {},
+                                                .agent_scripts = {},
                                                 .bwrap = "/nowhere/bwrap"});
     auto fine = run(runtime.probe());
     ASSERT_FALSE(fine);

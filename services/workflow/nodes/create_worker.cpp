@@ -32,6 +32,8 @@ contracts::WorkerConfig worker_config(const Run& run) {
                                                 : text_setting(run, "memory_limit");
     config.cpu_limit = number_setting(run, "cpu_limit");
     config.image = text_setting(run, "image");
+    if (const auto auth = text_setting(run, "auth_mode"))
+        config.auth_mode = json::enum_from<contracts::AuthMode>(*auth);
     config.pool = false;
     if (const auto command = text_setting(run, "agent_command");
         command && config.agent_type == contracts::AgentType::custom)
@@ -45,6 +47,10 @@ std::optional<std::string> unusable_settings(const Run& run) {
     if (agent && !json::enum_from<contracts::AgentType>(*agent))
         return fmt::format("task_metadata.agent: unknown value \"{}\", expected one of {}", *agent,
                            json::names_of<contracts::AgentType>());
+    const auto auth = text_setting(run, "auth_mode");
+    if (auth && !json::enum_from<contracts::AuthMode>(*auth))
+        return fmt::format("task_metadata.auth_mode: unknown value \"{}\", expected one of {}", *auth,
+                           json::names_of<contracts::AuthMode>());
     if (agent_type(run) == contracts::AgentType::custom && !text_setting(run, "agent_command"))
         return "task_metadata.agent_command: missing; agent \"custom\" needs the command to run";
     const auto* budget = run.data.task_metadata.if_contains("budget_usd");
