@@ -14,6 +14,7 @@ std::vector<redis::ConsumedStream> consumed_streams() {
     // packages/worker-wrapper reads these; it is another program, so its list stands here.
     out.push_back(
         {"worker:{worker_id}:input", "worker-wrapper", "worker-wrapper", "DeveloperWorkerInput or POWorkerInput"});
+    out.push_back({"worker:developer:input", "developer-workers", "worker-wrapper", "DeveloperWorkerInput"});
     out.push_back({"worker:po:{worker_id}:input", "worker-wrapper", "worker-wrapper", "POWorkerInput"});
     return out;
 }

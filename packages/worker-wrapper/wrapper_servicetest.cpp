@@ -455,10 +455,12 @@ echo '{"type":"result","subtype":"success","is_error":false,"session_id":"'$id'"
     EXPECT_THAT(contents(worker.path("workspace/args")), HasSubstr("--resume " + *first.session_id));
     EXPECT_THAT(worker.redis.command({"GET", "worker:session:w1"}).text, HasSubstr(*first.session_id));
     EXPECT_GT(worker.redis.command({"TTL", "worker:session:w1"}).integer, 7000);
+    worker.redis.command({"EXPIRE", "worker:session:w1", "100"});
     worker.die();
     worker.start();  // a new wrapper knows it from Redis
     worker.send("r3", "again");
     EXPECT_EQ(worker.expect_result("r3").session_id, first.session_id);
+    EXPECT_GT(worker.redis.command({"TTL", "worker:session:w1"}).integer, 7000) << "refreshed on use";
 }
 
 // A script in claude's place that says nothing of its result in its first run; `again` is what it does when it is

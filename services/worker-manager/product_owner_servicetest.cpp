@@ -49,6 +49,16 @@ TEST_F(ProductOwnerTest, EachPersonHasOneOfItsOwn) {
     EXPECT_EQ(runtime_->starts, 2);
 }
 
+TEST_F(ProductOwnerTest, OneThatCannotBeMadeServesNobody) {
+    runtime_->start_error = Error{ErrorCategory::permanent, "engine", "no space left", {}};
+    start();
+    EXPECT_EQ(create("po-1")["success"], false);
+    EXPECT_TRUE(eventually([&] { return redis({"EXISTS", "session:1"}).integer == 0; }));
+    runtime_->start_error.reset();
+    EXPECT_EQ(create("po-2")["worker_id"], "po-2");
+    EXPECT_EQ(redis({"GET", "session:1"}).text, "po-2");
+}
+
 TEST_F(ProductOwnerTest, AnEngineThatDoesNotWakeItIsAskedAgain) {
     options_.idle.pause = std::chrono::milliseconds(50);
     start();

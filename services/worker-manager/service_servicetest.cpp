@@ -654,6 +654,17 @@ TEST_F(KeepingTest, AnotherManagerGoesOnInIt) {
     expect_everything_is_back();
 }
 
+TEST_F(KeepingTest, WhatItHasUsedCountsOn) {
+    make_and_keep();
+    const auto place = state() / "kept/dev-1/origin.json";
+    auto origin = boost::json::parse(posix::read_file(place, 1u << 16).value()).as_object();
+    origin.at("gateway").as_object()["api_requests"] = 41;
+    std::ofstream(place) << boost::json::serialize(origin);
+    EXPECT_EQ(ask(resume_message("c-2"))["success"], true);
+    const auto gone = ask(remove_message("dev-1", "d-1"));
+    EXPECT_EQ(gone.at("gateway").at("api_requests"), 41) << boost::json::serialize(gone);
+}
+
 TEST_F(KeepingTest, AWorkerThatStillLivesIsLeftAsItIs) {
     create_with_workspace();
     EXPECT_EQ(ask(resume_message("c-2"))["success"], true);

@@ -98,6 +98,24 @@ TEST_F(SessionTest, ALostOneIsSaidToBeLost) {
     EXPECT_EQ(runtime_->specs.at("dev-2").config.session_id, id_);
 }
 
+// What an agent says its conversation is called is a claim.
+TEST_F(SessionTest, NobodyTakesAnothersNameForItsOwn) {
+    start();
+    ASSERT_EQ(create("dev-1", id_)["success"], true);
+    say_something("dev-1");
+    ASSERT_EQ(ask(remove_message("dev-1", "d-1"))["success"], true);
+    const auto other = new_uuid();
+    ASSERT_EQ(create("dev-2", other)["success"], true);
+    say_something("dev-2");
+    contracts::ResultFile result;
+    result.output.request_id = "r1";
+    result.output.session_id = id_;
+    std::ofstream(state() / "workers/dev-2/state/result-r1.json") << json::write(result);
+    ASSERT_EQ(ask(remove_message("dev-2", "d-2"))["success"], true);
+    EXPECT_EQ(posix::read_file(kept(id_) / "said.txt", 100).value(), "dev-1");
+    EXPECT_EQ(posix::read_file(kept(other) / "said.txt", 100).value(), "dev-2");
+}
+
 TEST_F(SessionTest, AnUnusedOneIsForgotten) {
     options_.session_ttl = std::chrono::seconds(0);
     options_.sweep_interval = std::chrono::milliseconds(10);

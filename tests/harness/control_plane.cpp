@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <boost/json/parse.hpp>
 #include <csignal>
@@ -24,6 +25,9 @@ namespace json = boost::json;
 using namespace std::chrono_literals;
 
 namespace {
+
+// Of nobody on this machine: the ordinary user.
+constexpr uid_t kOrdinary = 64321;
 
 std::string program(const std::string& name) { return std::string(CODEGEN_BIN_DIR) + "/" + name; }
 
@@ -70,6 +74,8 @@ std::vector<int> processes_with(const std::string& needle) {
 ControlPlane::ControlPlane(Options options)
     : options_(std::move(options)), state_(fs::temp_directory_path() / ("cg-" + random_token(4))) {
     fs::create_directory(state_);
+    if (options_.runtime == "ordinary" && ::chown(state_.c_str(), kOrdinary, kOrdinary) != 0)
+        throw std::runtime_error("these tests run as root: chown " + state_.string());
     start();
 }
 
@@ -102,8 +108,15 @@ void ControlPlane::start() {
     const auto ready = state_ / "ready";
     fs::remove(ready);
     process::Spec spec;
-    spec.argv = {program("orchestratord"), "dev", "--runtime", options_.runtime, "--ready-file", ready.string()};
+    const bool ordinary = options_.runtime == "ordinary";
+    spec.argv = {program("orchestratord"), "dev",         "--runtime", ordinary ? "sandbox" : options_.runtime,
+                 "--ready-file",           ready.string()};
     spec.environment = process::minimal_environment();
+    if (ordinary) {
+        spec.user = {kOrdinary, kOrdinary};
+        spec.directory = "/";
+        spec.environment["HOME"] = state_.string();
+    }
     spec.environment["CODEGEN_STATE_DIR"] = state_.string();
     for (const auto& [name, value] : options_.environment) spec.environment[name] = value;
     for (const char* name : {"SSL_CERT_FILE", "DOCKER_HOST"})

@@ -29,7 +29,7 @@ struct CommandResult {
 class ControlPlane {
   public:
     struct Options {
-        std::string runtime = "sandbox";                   // docker | sandbox
+        std::string runtime = "sandbox";  // docker | sandbox | process, or ordinary: the sandbox of an ordinary user
         std::map<std::string, std::string> environment{};  // settings, e.g. ANTHROPIC_BASE_URL
     };
     explicit ControlPlane(Options options);

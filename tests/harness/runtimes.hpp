@@ -16,9 +16,14 @@ class OnEachRuntime : public ::testing::TestWithParam<const char*> {
     INSTANTIATE_TEST_SUITE_P(Runtime, fixture, ::testing::Values("sandbox", "docker"), \
                              [](const ::testing::TestParamInfo<const char*>& p) { return std::string(p.param); })
 
-// The same with runtime "process" as the third, for promises that need no wall.
-#define CODEGEN_ON_EVERY_RUNTIME(fixture)                                                         \
-    INSTANTIATE_TEST_SUITE_P(Runtime, fixture, ::testing::Values("sandbox", "docker", "process"), \
+// The same with "ordinary", the sandbox of a control plane that does not run as root.
+#define CODEGEN_ON_EACH_RUNTIME_AS_ANYBODY(fixture)                                                \
+    INSTANTIATE_TEST_SUITE_P(Runtime, fixture, ::testing::Values("sandbox", "docker", "ordinary"), \
+                             [](const ::testing::TestParamInfo<const char*>& p) { return std::string(p.param); })
+
+// The same with runtime "process" too, for promises that need no wall.
+#define CODEGEN_ON_EVERY_RUNTIME(fixture)                                                                     \
+    INSTANTIATE_TEST_SUITE_P(Runtime, fixture, ::testing::Values("sandbox", "docker", "ordinary", "process"), \
                              [](const ::testing::TestParamInfo<const char*>& p) { return std::string(p.param); })
 
 // Makes a commit and reports success.

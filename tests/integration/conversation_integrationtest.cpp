@@ -167,7 +167,7 @@ TEST_P(Conversation, AnAttemptThatRanOutOfMemoryIsRepeatedWithMore) {
     EXPECT_EQ(first.at("result_data").at("reason").as_string(), "out_of_memory");
 }
 
-CODEGEN_ON_EACH_RUNTIME(Conversation);
+CODEGEN_ON_EACH_RUNTIME_AS_ANYBODY(Conversation);
 
 }  // namespace
 }  // namespace codegen::testing

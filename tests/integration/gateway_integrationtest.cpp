@@ -136,7 +136,7 @@ TEST_P(GatewayRules, AProjectsOwnHostsAreReachedByItsWorkersAlone) {
     EXPECT_EQ(reach(closed), "HTTP/1.1 403");
 }
 
-CODEGEN_ON_EACH_RUNTIME(GatewayRules);
+CODEGEN_ON_EACH_RUNTIME_AS_ANYBODY(GatewayRules);
 
 }  // namespace
 }  // namespace codegen::testing

@@ -93,7 +93,7 @@ TEST_P(Login, IsRefusedUnlessTheOperatorNamedIt) {
         << boost::json::serialize(record);
 }
 
-CODEGEN_ON_EACH_RUNTIME(Login);
+CODEGEN_ON_EACH_RUNTIME_AS_ANYBODY(Login);
 
 }  // namespace
 }  // namespace codegen::testing

@@ -9,6 +9,7 @@
 #include "shared/base/ids.hpp"
 #include "shared/posix/file.hpp"
 #include "tests/harness/control_plane.hpp"
+#include "tests/harness/direct_worker.hpp"
 #include "tests/harness/product_owner.hpp"
 #include "tests/harness/runtimes.hpp"
 
@@ -111,6 +112,9 @@ TEST_P(Malformed, EveryConsumedStreamKeepsWhatItCannotReadAndGoesOn) {
     const auto worker = plane.wait_for_worker(waiting);
     const auto po = "po-" + random_token(3);
     ASSERT_TRUE(create_product_owner(plane, po, "cat").at("success").as_bool());
+    auto pooled = direct_config(direct_name(), {"bash", "-c", "orchestrator result --status success --summary done"});
+    pooled["pool"] = true;
+    ASSERT_EQ(create_directly(plane, pooled).at("success"), true);
     const auto host = plane.redis({"HGET", "worker:status:" + worker, "host"}).text;
 
     const auto check = [&](const std::string& stream, const Shape& shape) {
@@ -153,6 +157,12 @@ TEST_P(Malformed, EveryConsumedStreamKeepsWhatItCannotReadAndGoesOn) {
     // worker:po:{worker_id}:input, worker:{worker_id}:input
     for (const bool directed : {false, true})
         EXPECT_EQ(answer(plane, po, say(plane, po, "hello", directed)).at("text").as_string(), "hello");
+    // worker:developer:input
+    const auto request = new_uuid();
+    plane.redis({"XADD", "worker:developer:input", "*", "data",
+                 json::serialize(json::object{
+                     {"request_id", request}, {"task_id", new_uuid()}, {"project_id", project}, {"prompt", "do it"}})});
+    EXPECT_EQ(direct_answer(plane, "worker:developer:output", request).at("worker_id"), pooled.at("name"));
     // worker:commands:{host}, worker:lifecycle:{host}: what a manager was given by another one.
     const json::object question{
         {"command", "status"}, {"worker_id", po}, {"callback_stream", "malformed:answers"}, {"request_id", new_uuid()}};

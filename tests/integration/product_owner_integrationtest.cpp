@@ -179,7 +179,7 @@ TEST_P(ProductOwner, OneThatNobodySpeaksToIsRemovedAndMadeAgainByTheNextWord) {
     EXPECT_EQ(ask(plane, po_ + "b", "three"), "one;two;three;") << "the person's conversation, whatever the worker";
 }
 
-CODEGEN_ON_EACH_RUNTIME(ProductOwner);
+CODEGEN_ON_EACH_RUNTIME_AS_ANYBODY(ProductOwner);
 
 }  // namespace
 }  // namespace codegen::testing

@@ -142,6 +142,8 @@ TEST(Lifecycle, TheUsualLife) {
     EXPECT_EQ(after(state, LifeEvent::body_ended, false), WorkerState::FAILED);
     EXPECT_EQ(after(after(state, LifeEvent::wrapper_stopped, true), LifeEvent::body_ended, false),
               WorkerState::COMPLETED);
+    EXPECT_EQ(after(WorkerState::STARTING, LifeEvent::wrapper_stopped, true), WorkerState::STARTING)
+        << "an earlier body's last word";
     EXPECT_EQ(answered_status(WorkerState::PAUSED), contracts::WorkerStatus::running);
     EXPECT_EQ(answered_status(WorkerState::COMPLETED), contracts::WorkerStatus::stopped);
     EXPECT_EQ(answered_status(WorkerState::QUEUED), contracts::WorkerStatus::starting);

@@ -58,6 +58,8 @@ class ProcessRuntime final : public WorkerRuntime {
     }
     Task<Result<void>> remove(std::string worker_id, std::chrono::milliseconds) override {
         if (unreachable) co_return fail(ErrorCategory::transient, "unavailable", "the engine does not answer");
+        ++removals;
+        while (hold_removals) co_await async::sleep_for(std::chrono::milliseconds(5));
         removed_.insert(worker_id);
         if (const auto found = pids_.find(worker_id); found != pids_.end()) {
             ::kill(-found->second, SIGKILL);
@@ -125,7 +127,9 @@ class ProcessRuntime final : public WorkerRuntime {
     int images = 0;
     int starts = 0;
     int refused = 0;  // wishes to resume, while unreachable
+    int removals = 0;
     bool hold_images = false;
+    bool hold_removals = false;
     bool unreachable = false;
     bool mark_out_of_memory = false;
     bool silent = false;  // ends leave no trace, as of a container that somebody removed
