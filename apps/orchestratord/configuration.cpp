@@ -58,7 +58,7 @@ constexpr std::array kOwnSettings{
     Setting{text, "WORKER_NETWORKS", "", "", "Docker networks that a worker's configuration may name, separated by commas", ""},
     Setting{text, "WORKER_BASE_IMAGE", "", "", "base of built worker images; default debian:bookworm-slim, or, where that cannot be pulled, one made from Debian packages", ""},
     Setting{text, "HOST_SESSIONS", "", "", "logins that agents may use instead of a key: agent=DIRECTORY, separated by commas; each is lent, writable, to one worker at a time that asks for auth_mode host_session", ""},
-    Setting{choice, "DOCKER_CAPABILITY", "", "refuse", "what a worker that asks for the capability docker gets; socket: this host's engine, which is root on this host for whatever the agent runs", "refuse|socket"},
+    Setting{text, "DOCKER_CAPABILITY", "", "refuse", "what a worker that asks for the capability docker gets; refuse; socket: this host's engine, which is root on this host for whatever the agent runs; runtime:NAME: an engine of its own, inside an OCI runtime that walls its root off, e.g. runtime:sysbox-runc", ""},
     Setting{integer, "IMAGE_KEEP_DAYS", "", "7", "days after its last use that a built image is removed; 0: never", ""},
     Setting{text, "TASK_RETRIES", "", "infrastructure=1,out_of_memory=1", "how often a task is tried again by the reason that its attempt failed for; each out_of_memory attempt has twice the memory of the one before", ""},
     Setting{integer, "TEST_RETURNS", "", "3", "how often a developer gets its work back when the project's tests fail", ""},

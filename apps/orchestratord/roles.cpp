@@ -28,6 +28,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kStopGrace = 5s;
+constexpr std::string_view kIsolatingRuntime = "runtime:";
 
 fs::path program_folder() {
     std::error_code error;
@@ -256,7 +257,9 @@ struct Roles::Impl {
         o.limit_caps.processes = configuration.integer("WORKER_PIDS_CAP");
         if (configuration.text("WORKER_MEMORY_CHECK") == "on")
             o.host_memory = [in_our_group] { return worker_manager::read_host_memory(in_our_group); };
-        o.docker_socket = configuration.text("DOCKER_CAPABILITY") == "socket";
+        const auto docker = configuration.text("DOCKER_CAPABILITY");  // checked by open()
+        o.docker_socket = docker == "socket";
+        if (docker.starts_with(kIsolatingRuntime)) o.docker_isolation = docker.substr(kIsolatingRuntime.size());
         o.images.keep = std::chrono::hours(24) * configuration.integer("IMAGE_KEEP_DAYS");
         o.network = configuration.text("WORKER_NETWORK");
         o.host_sessions = host_sessions;
@@ -295,6 +298,13 @@ struct Roles::Impl {
             o.secrets.push_back(std::move(*admin));
         }
         return o;
+    }
+    Result<void> check_docker_capability() const {
+        const auto value = configuration.text("DOCKER_CAPABILITY");
+        const bool named = value.starts_with(kIsolatingRuntime) && is_host_name(value.substr(kIsolatingRuntime.size()));
+        if (value == "refuse" || value == "socket" || named) return {};
+        return fail(ErrorCategory::fatal, "configuration",
+                    fmt::format("DOCKER_CAPABILITY is \"{}\": expected refuse, socket or runtime:NAME", value));
     }
     Result<void> check_people_options() const {
         if (const auto address = configuration.optional_text("MANAGER_ADDRESS"))
@@ -376,6 +386,7 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         // What the manager would refuse later is refused before anybody is told that this runs.
         if (auto rules = worker_manager::EgressRules::parse(split(d.configuration.text("EGRESS_ALLOW"))); !rules)
             co_return std::unexpected(rules.error());
+        if (auto docker = d.check_docker_capability(); !docker) co_return std::unexpected(docker.error());
         if (auto people = d.check_people_options(); !people) co_return std::unexpected(people.error());
         auto logins = parse_host_sessions(d.configuration.text("HOST_SESSIONS"), d.state.path());
         if (!logins) co_return std::unexpected(logins.error());

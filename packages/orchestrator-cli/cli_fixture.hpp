@@ -48,7 +48,9 @@ class CliTest : public ::testing::Test {
         auto opened = storage::open_sqlite(directory_ / "codegen.db");
         ASSERT_TRUE(opened) << opened.error().message;
         database_ = std::move(*opened);
-        api_ = std::make_unique<api::Service>(*database_, api::Options{.state_directory = directory_.path()});
+        api::Options options;
+        options.state_directory = directory_.path();
+        api_ = std::make_unique<api::Service>(*database_, options);
         const auto ready = run(io_, api_->bootstrap());
         ASSERT_TRUE(ready) << ready.error().message;
         server_ = std::make_unique<http::Server>(io_.get_executor(), api_->handler(), api_->server_options());

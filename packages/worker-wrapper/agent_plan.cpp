@@ -62,6 +62,7 @@ std::map<std::string, std::string> agent_environment(const WrapperConfig& config
         out.emplace("GIT_" + std::string(who) + "_EMAIL", "agent@codegen.invalid");
     }
     out.emplace("GIT_TERMINAL_PROMPT", "0");
+    if (config.own_engine) out.emplace("DOCKER_HOST", "unix://" + std::string(contracts::kInnerEngineSocket));
     out.merge(agent_of(config.agent_type).environment(config, loopback));
     for (const auto& [name, value] : config.env_vars) out.insert_or_assign(name, value);
     for (const auto& [name, value] : config.provider_environment) out.insert_or_assign(name, value);

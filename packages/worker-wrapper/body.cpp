@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <cerrno>
@@ -32,6 +34,16 @@ std::vector<pid_t> children_of(pid_t pid) {
     std::vector<pid_t> out;
     for (pid_t child = 0; file >> child;) out.push_back(child);
     return out;
+}
+
+// Whether of our children, orphans among them, only those are left that never had the agent's identity: an engine of
+// the worker's own and what belongs to it.
+bool none_is_agents(int agent_uid) {
+    return std::ranges::none_of(children_of(getpid()), [&](pid_t child) {
+        struct stat status{};
+        return ::stat(("/proc/" + std::to_string(child)).c_str(), &status) == 0 &&
+               status.st_uid == static_cast<uid_t>(agent_uid);
+    });
 }
 
 // Signals with the agent's identity: uid 0 without CAP_KILL may not signal it. Real and saved uid stay 0, so the agent
@@ -301,7 +313,7 @@ void Body::kill_round() {
             if (!said_end_) say_ended(end_of(status));
         }
     }
-    if (pid < 0 && errno == ECHILD) {
+    if ((pid < 0 && errno == ECHILD) || (pid == 0 && config_.own_engine && none_is_agents(config_.agent_uid))) {
         killing_ = false;
         if (report_) {
             loop_.unwatch(report_.get());

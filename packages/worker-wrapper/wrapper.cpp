@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "packages/worker-wrapper/agent_names.hpp"
+#include "packages/worker-wrapper/inner_engine.hpp"
 #include "packages/worker-wrapper/input_message.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "shared/base/ids.hpp"
@@ -109,6 +110,8 @@ Result<void> Wrapper::run() {
         if (!port) return std::unexpected(port.error());
         config_.loopback_port = *port;
     }
+    if (config_.own_engine)
+        if (auto engine = start_inner_engine(config_); !engine) return std::unexpected(engine.error());
     loop_.on_signals({SIGCHLD, SIGTERM, SIGINT, SIGHUP}, [this](const signalfd_siginfo& info) {
         if (info.ssi_signo == SIGCHLD) {
             body_.on_child_signal();

@@ -45,9 +45,10 @@ class OnceDatabase final : public storage::Database {
         if (noted_ || sql.starts_with("SELECT")) return database_.query(std::move(sql), std::move(parameters));
         return noting(this, std::move(sql), std::move(parameters));
     }
-    Task<Result<std::vector<storage::Rows>>> atomically(std::vector<storage::Statement> statements) override {
-        if (noted_) return database_.atomically(std::move(statements));
-        return noting_all(this, std::move(statements));
+    Task<Result<std::vector<storage::Rows>>> atomically(std::vector<storage::Statement> statements,
+                                                        storage::Durability durability) override {
+        if (noted_) return database_.atomically(std::move(statements), durability);
+        return noting_all(this, std::move(statements));  // the note must last
     }
     Task<Result<void>> migrate(std::string component, std::vector<storage::Migration> migrations) override {
         return database_.migrate(std::move(component), std::move(migrations));

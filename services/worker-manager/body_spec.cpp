@@ -49,6 +49,7 @@ BodySpec Manager::body_spec(const Worker& worker, AgentIdentity agent) const {
     spec.programs = programs_;
     spec.network = config.network.value_or(options_.network);
     spec.engine_socket = options_.docker_socket && wants_docker(config);
+    if (wants_docker(config)) spec.engine_runtime = options_.docker_isolation;
     spec.limits = limits_of(config).value_or(options_.limits);  // check() was before
 
     // None of it is a secret (docs/protocols.md, "Environment of a worker").

@@ -76,10 +76,11 @@ Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const
         return bad("context.session_id", fmt::format("\"{}\" is not a UUID", *session));
     if (config.image)
         if (auto named = check_image_reference(*config.image, "config.image"); !named) return named;
-    if (wants_docker(config) && !options_.docker_socket)
+    if (wants_docker(config) && !options_.docker_socket && options_.docker_isolation.empty())
         return bad("config.capabilities",
                    "\"docker\" is refused: the host's engine in an agent's hands is root on the host. Leave it out; an "
-                   "operator who accepts that sets DOCKER_CAPABILITY=socket");
+                   "operator who accepts that sets DOCKER_CAPABILITY=socket, one who has an isolating OCI runtime "
+                   "DOCKER_CAPABILITY=runtime:NAME");
     if (auto lent = check_login(config); !lent) return lent;
     if (const auto network = config.network.value_or(options_.network);
         network != options_.network && network != "none" &&

@@ -45,6 +45,8 @@ struct Options {
     std::map<contracts::AgentType, std::filesystem::path> host_sessions;  // HOST_SESSIONS: where logins lie
     // DOCKER_CAPABILITY=socket: workers with the capability docker get the engine's socket, which is root on this host.
     bool docker_socket = false;
+    // DOCKER_CAPABILITY=runtime:NAME: they run in this isolating OCI runtime and have an engine of their own inside.
+    std::string docker_isolation;
     ImagePolicy images;
     Clock now = system_now;                     // of what is done once a day
     std::string network = "none";               // WORKER_NETWORK: what a worker without `network` gets

@@ -15,9 +15,9 @@ struct Job {
     std::int64_t timeout_seconds = 1800;
     std::optional<contracts::DeveloperWorkerInput> developer;
     std::optional<contracts::POWorkerInput> product_owner;
-    std::string stream;    // where it came from
-    std::string group;     // and the group that owns it
-    std::string entry_id;  // to acknowledge
+    std::string stream;       // where it came from
+    std::string group;        // and the group that owns it
+    std::string entry_id;     // to acknowledge
     std::string traceparent;  // what it came with, or empty
     int attempt = 1;
     bool continues_session = false;  // its conversation was begun before

@@ -7,8 +7,8 @@
 
 namespace {
 
-using codegen::contracts::AgentVerdict;
 using codegen::agents::VerdictFinder;
+using codegen::contracts::AgentVerdict;
 namespace json = codegen::json;
 
 std::string found_in(std::string_view text, std::size_t step) {

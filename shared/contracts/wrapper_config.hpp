@@ -15,6 +15,10 @@
 
 namespace codegen::contracts {
 
+// Inside a worker with an engine of its own.
+inline constexpr std::string_view kInnerEngineSocket = "/run/engine/docker.sock";
+inline constexpr std::string_view kInnerEngineData = "/var/lib/docker";
+
 // A host path that the sandbox shows at another place, read-only.
 struct ReadOnlyMount {
     std::string source;
@@ -70,8 +74,9 @@ struct WrapperConfig {
     std::vector<std::string> path;  // the agent's PATH, first of all the folder of `orchestrator`
     // The folder of its home with a login of its own: then it speaks to its provider itself, through the proxy.
     std::optional<std::string> login;
-    bool pool = false;      // also reads the shared developer stream
-    bool one_task = false;  // ends by itself after its last request, unless that waits for a person
+    bool own_engine = false;  // Docker: PID 1 starts a Docker engine for the agent (an isolating runtime)
+    bool pool = false;        // also reads the shared developer stream
+    bool one_task = false;    // ends by itself after its last request, unless that waits for a person
     std::optional<std::string> model;
     std::vector<std::string> providers;  // model providers that a key is there for: "anthropic", "openai"
     std::optional<std::string> session_id;
@@ -94,10 +99,10 @@ struct WrapperConfig {
 BOOST_DESCRIBE_STRUCT(WrapperConfig, (),
                       (worker_id, worker_type, agent_type, redis_socket, gateway_directory, state_directory, workspace,
                        home, agent_uid, agent_gid, agent_groups, sandbox, process, base_sha, instructions,
-                       allowed_commands, env_vars, image_environment, command, agent_program, path, login, pool,
-                       one_task, model, providers, session_id, session_named, session_lost, session_ttl_s, task_id,
-                       project_id, user_id, loopback_port, bundle_limit, memory_limit, record_limit, heartbeat_ms,
-                       gateway_wait_ms, kill_grace_ms, provider_environment))
+                       allowed_commands, env_vars, image_environment, command, agent_program, path, login, own_engine,
+                       pool, one_task, model, providers, session_id, session_named, session_lost, session_ttl_s,
+                       task_id, project_id, user_id, loopback_port, bundle_limit, memory_limit, record_limit,
+                       heartbeat_ms, gateway_wait_ms, kill_grace_ms, provider_environment))
 
 // <state>/result-<request_id>.json: what the wrapper publishes for one request, kept until the worker is deleted.
 struct ResultFile {

@@ -119,6 +119,21 @@ TEST_P(UnprivilegedContainer, ARealAgentRunsOnlyWhenThatIsSaid) {
     EXPECT_TRUE(demo.output.contains("RUNTIME=process allows them for real agents")) << demo.output;
 }
 
+// No cgroup may be made here: what is left are the limits of each process.
+TEST_P(UnprivilegedContainer, MemoryAndProcessesAreLimitedWithoutCgroups) {
+    const auto said = inside(R"sh(
+out=$(WORKER_MEMORY_LIMIT=256m WORKER_PIDS_LIMIT=100 make run RUNTIME=process AGENT_COMMAND='cat >task
+    { ulimit -d; ulimit -u; perl -e "my \$x = q(a) x (400 << 20)" 2>/dev/null && echo got it || echo refused; } >limits
+    git add . && git commit -qm limits && orchestrator result --status success --summary done') || exit 1
+echo "$out"
+git -C "$(sed -n 's/^repository: //p' <<<"$out")" show "$(sed -n 's/^commit: //p' <<<"$out")":limits)sh");
+    EXPECT_EQ(said.exit_code, 0) << said.output;
+    // Processes are counted by uid, and an ordinary user's is not the agent's alone.
+    const bool root = std::string(GetParam()) == "0";
+    EXPECT_TRUE(said.output.contains(root ? "\n262144\n100\nrefused\n" : "\n262144\n")) << said.output;
+    EXPECT_TRUE(said.output.ends_with("\nrefused\n")) << said.output;
+}
+
 INSTANTIATE_TEST_SUITE_P(User, UnprivilegedContainer, ::testing::Values("0", "1000"),
                          [](const ::testing::TestParamInfo<const char*>& p) {
                              return std::string(p.param) == "0" ? "root" : "ordinary";

@@ -174,6 +174,10 @@ CommandResult ControlPlane::run(std::vector<std::string> argv, std::chrono::seco
     process::Spec spec;
     spec.argv = std::move(argv);
     spec.environment = process::minimal_environment();
+    // Root's git looks into an ordinary user's repositories.
+    spec.environment["GIT_CONFIG_COUNT"] = "1";
+    spec.environment["GIT_CONFIG_KEY_0"] = "safe.directory";
+    spec.environment["GIT_CONFIG_VALUE_0"] = "*";
     if (const auto own = options_.environment.find("DOCKER_HOST"); own != options_.environment.end())
         spec.environment["DOCKER_HOST"] = own->second;
     else if (const char* host = std::getenv("DOCKER_HOST"))

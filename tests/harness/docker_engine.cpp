@@ -16,6 +16,7 @@
 
 #include "shared/base/ids.hpp"
 #include "tests/harness/control_plane.hpp"
+#include "tests/harness/direct_worker.hpp"
 
 namespace codegen::testing {
 namespace fs = std::filesystem;
@@ -36,10 +37,11 @@ std::string log_of(const fs::path& directory) {
 }  // namespace
 
 // The path of containerd's shim sockets is bounded: short.
-DockerEngine::DockerEngine() : directory_(fs::path("/tmp") / ("cge-" + random_token(3))) {
+DockerEngine::DockerEngine(std::vector<std::string> arguments, std::vector<std::string> capabilities)
+    : directory_(fs::path("/tmp") / ("cge-" + random_token(3))), arguments_(std::move(arguments)) {
     fs::create_directory(directory_);
     start();
-    copy_images();
+    copy_images(capabilities);
 }
 
 DockerEngine::~DockerEngine() {
@@ -67,9 +69,10 @@ bool DockerEngine::start_once() {
     for (const auto* left : {"pid", "exec/containerd/containerd.pid", "sock"}) fs::remove(directory_ / left);
     const auto at = [&](const char* name) { return (directory_ / name).string(); };
     // Its own network namespace: with --bridge=none in the host's it would delete the first engine's bridge.
-    const std::vector<std::string> arguments{
+    std::vector<std::string> arguments{
         "unshare",     "-n",       "dockerd",   "-H",      url(),           "--data-root",      at("data"),
         "--exec-root", at("exec"), "--pidfile", at("pid"), "--bridge=none", "--iptables=false", "--live-restore"};
+    arguments.insert(arguments.end(), arguments_.begin(), arguments_.end());
     std::vector<char*> argv;
     for (const auto& a : arguments) argv.push_back(const_cast<char*>(a.c_str()));
     argv.push_back(nullptr);
@@ -116,13 +119,17 @@ void DockerEngine::kill_hard() {
 }
 
 // A worker's image cannot be built in here: there is no network. One plane on the host's engine makes it.
-void DockerEngine::copy_images() {
-    ControlPlane plane({.runtime = "docker"});
-    const auto task =
-        plane.start_task(plane.create_project("image"), "orchestrator result --status failure --summary x");
-    plane.wait_for_end(task, 300s);
-    const auto image = plane.redis({"HGET", "worker:status:dev-" + task.substr(0, 8) + "-1", "image"}).text;
-    if (image.empty()) throw std::runtime_error("the host's engine made no worker image: " + plane.log());
+void DockerEngine::copy_images(const std::vector<std::string>& capabilities) {
+    ControlPlane plane({.runtime = "docker", .environment = {{"DOCKER_CAPABILITY", "socket"}}});
+    std::string image;
+    for (const auto& capability : {std::vector<std::string>{"git"}, capabilities}) {
+        if (capability.empty()) continue;
+        const auto worker = direct_name();
+        boost::json::array wanted(capability.begin(), capability.end());
+        create_directly(plane, direct_config(worker, {"true"}, std::move(wanted)));
+        image += plane.redis({"HGET", "worker:status:" + worker, "image"}).text + " ";
+    }
+    if (!image.contains("worker:")) throw std::runtime_error("the host's engine made no worker image: " + plane.log());
     const auto copied =
         shell(fmt::format("docker image ls --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | "
                           "grep -E '^(codegen/worker-base:|debian:bookworm-slim$)' | "

@@ -3,13 +3,16 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace codegen::testing {
 
 // Blocking; gone with its containers and files after the destructor. The host's engine is only asked for images.
 class DockerEngine {
   public:
-    DockerEngine();  // started, with the host engine's worker images
+    // Started, with the host engine's worker images: those without a capability beyond git and those of `capabilities`.
+    // `arguments`: more of dockerd's.
+    explicit DockerEngine(std::vector<std::string> arguments = {}, std::vector<std::string> capabilities = {});
     DockerEngine(const DockerEngine&) = delete;
     ~DockerEngine();
 
@@ -20,9 +23,10 @@ class DockerEngine {
   private:
     std::filesystem::path socket() const { return directory_ / "sock"; }
     bool start_once();
-    void copy_images();
+    void copy_images(const std::vector<std::string>& capabilities);
 
     const std::filesystem::path directory_;
+    const std::vector<std::string> arguments_;
     int pid_ = -1;
 };
 

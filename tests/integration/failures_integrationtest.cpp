@@ -40,6 +40,11 @@ TEST_P(Failures, AKilledBodyEndsTheTaskWithinFiveSeconds) {
 TEST_P(Failures, OutOfMemory) {
     ControlPlane plane(
         {.runtime = runtime(), .environment = {{"WORKER_MEMORY_LIMIT", "64m"}, {"WORKER_MEMORY_CAP", "64m"}}});
+    if (runtime() == "ordinary") {  // nobody delegated a cgroup to it
+        EXPECT_TRUE(plane.log().contains("this host permits no cgroup for some limits of workers not_limited=\"memory"))
+            << plane.log();
+        return;
+    }
     EXPECT_EQ(reason_of(plane, "head -c 700M /dev/zero | tail -c 600M >/dev/null"), "out_of_memory") << last_;
     EXPECT_TRUE(last_.contains("64")) << "the error names the limit: " << last_;
 }

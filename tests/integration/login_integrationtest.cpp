@@ -21,6 +21,8 @@ class Login : public OnEachRuntime {
         // An agent's uid passes by.
         fs::permissions(directory_.path(), fs::perms::others_exec, fs::perm_options::add);
         std::ofstream(login_ / "token") << "first\n";
+        // An ordinary user's login is his own already; nobody gives it to his agent.
+        fs::permissions(login_, fs::perms::all);
     }
     ControlPlane::Options options() const {
         return {.runtime = runtime(), .environment = {{"HOST_SESSIONS", "custom=" + login_.string()}}};

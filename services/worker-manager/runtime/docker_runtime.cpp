@@ -75,6 +75,9 @@ contracts::WrapperConfig docker_config(const BodySpec& spec) {
     return config;
 }
 
+// On the state directory's disk: an engine's images are no memory.
+fs::path engine_data(const BodySpec& spec) { return spec.directories.root / "engine"; }
+
 Result<EngineSocket> engine_socket(const std::string& docker_host) {
     constexpr std::string_view kScheme = "unix://";
     EngineSocket socket{docker_host.starts_with(kScheme) ? docker_host.substr(kScheme.size()) : docker_host, 0};
@@ -132,6 +135,13 @@ clients::ContainerSpec container_spec(const BodySpec& spec, const std::optional<
                        {"/tmp", std::min<std::int64_t>(1ll << 30, half), 01777, true},
                        {"/var/tmp", std::min<std::int64_t>(64ll << 20, half), 01777, true},
                        {"/run/lock", 1 << 20, 01777, false}};
+    if (!spec.engine_runtime.empty()) {
+        container.isolating_runtime = spec.engine_runtime;
+        container.read_only_root = false;  // the engine's own key and links
+        container.mounts.push_back({engine_data(spec), std::string(contracts::kInnerEngineData), false});
+        container.tmpfs.push_back(
+            {fs::path(contracts::kInnerEngineSocket).parent_path().string(), 64 << 10, 0755, false});
+    }
     container.capabilities = {"SETUID", "SETGID"};
     container.network = spec.network;
     container.memory_bytes = spec.limits.memory_bytes;
@@ -215,6 +225,11 @@ Task<Result<std::string>> DockerRuntime::start_unbounded(BodySpec spec) {
         if (!found) co_return std::unexpected(found.error());
         socket = std::move(*found);
         config.agent_groups = {socket->group};
+    }
+
+    if (!spec.engine_runtime.empty()) {
+        if (auto made = posix::make_directory(engine_data(spec), 0711); !made) co_return std::unexpected(made.error());
+        config.own_engine = true;
     }
 
     auto id = co_await create(spec.worker_id, container_spec(spec, agent_mount, socket));

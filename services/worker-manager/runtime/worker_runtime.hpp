@@ -48,6 +48,7 @@ struct BodySpec {
     std::string network = "none";  // Docker network name, or none
     std::filesystem::path login;   // host_session: a directory that the agent may write, at config.login; empty: none
     bool engine_socket = false;    // docker: the engine's socket, usable by the agent: root on this host
+    std::string engine_runtime;    // docker: an isolating OCI runtime, in which the worker has an engine of its own
     // Nobody's yet: made and started under a slot's name in place of a worker id, it waits until claim() says whose it
     // is. Of `config` and `environment` nothing is used.
     bool prepared = false;

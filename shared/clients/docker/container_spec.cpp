@@ -22,13 +22,13 @@ json::object host_config(const ContainerSpec& spec) {
                                           mount.executable ? "exec" : "noexec", mount.bytes, mount.mode);
     json::array groups;
     for (int group : spec.groups) groups.emplace_back(json::string(std::to_string(group)));
-    return {
+    json::object host{
         {"GroupAdd", std::move(groups)},
         {"NetworkMode", spec.network},
         {"Mounts", std::move(mounts)},
         {"Tmpfs", std::move(tmpfs)},
         {"CapDrop", json::array{"ALL"}},
-        {"CapAdd", texts(spec.capabilities)},
+        {"CapAdd", spec.isolating_runtime.empty() ? texts(spec.capabilities) : json::array{"ALL"}},
         {"SecurityOpt", json::array{"no-new-privileges"}},
         {"Privileged", false},
         {"ReadonlyRootfs", spec.read_only_root},
@@ -43,6 +43,8 @@ json::object host_config(const ContainerSpec& spec) {
          json::object{{"Type", "json-file"}, {"Config", json::object{{"max-size", "4m"}, {"max-file", "2"}}}}},
         {"Ulimits", json::array{json::object{{"Name", "core"}, {"Soft", 0}, {"Hard", 0}}}},
     };
+    if (!spec.isolating_runtime.empty()) host["Runtime"] = spec.isolating_runtime;
+    return host;
 }
 
 }  // namespace

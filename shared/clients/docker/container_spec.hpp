@@ -37,7 +37,10 @@ struct ContainerSpec {
     std::vector<ContainerTmpfs> tmpfs;
     std::vector<std::string> capabilities;  // "SETUID"
     std::vector<int> groups;                // supplementary, of PID 1 and of what is executed in it
-    std::string network = "none";           // name of an existing engine network; "none": loopback only
+    // An OCI runtime that the engine knows, which walls a container off by itself (sysbox-runc, kata). Only with one
+    // PID 1 has all capabilities. Empty: the engine's own runtime.
+    std::string isolating_runtime;
+    std::string network = "none";  // name of an existing engine network; "none": loopback only
     bool read_only_root = true;
     std::int64_t memory_bytes = 0;
     double cpus = 0;
