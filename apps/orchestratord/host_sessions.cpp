@@ -42,7 +42,11 @@ Result<std::map<contracts::AgentType, fs::path>> parse_host_sessions(std::string
         const auto own = fs::weakly_canonical(state, error);
         if (is_within(own, directory) || is_within(directory, own))
             return wrong(fmt::format("a login must lie apart from {}; agents may write it", own.string()));
-        if (!logins.emplace(*agent, directory).second) return wrong("this agent has a login already");
+        if (logins.contains(*agent)) return wrong("this agent has a login already");
+        for (const auto& [other, taken] : logins)
+            if (is_within(taken, directory) || is_within(directory, taken))
+                return wrong(fmt::format("{} has {}: logins must lie apart", json::name_of(other), taken.string()));
+        logins.emplace(*agent, directory);
     }
     return logins;
 }

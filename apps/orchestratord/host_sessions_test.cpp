@@ -47,6 +47,13 @@ TEST_F(HostSessionsTest, SayWhichPartIsWrong) {
     EXPECT_THAT(error("claude=" + path("claude") + ",claude=" + path("codex")), HasSubstr("already"));
 }
 
+TEST_F(HostSessionsTest, ShareNothing) {
+    fs::create_directories(directory_ / "claude" / "inner");
+    EXPECT_THAT(error("claude=" + path("claude") + ",codex=" + path("claude")), HasSubstr("lie apart"));
+    EXPECT_THAT(error("claude=" + path("claude") + ",codex=" + path("claude/inner")), HasSubstr("lie apart"));
+    EXPECT_THAT(error("codex=" + path("claude/inner") + ",claude=" + path("claude")), HasSubstr("lie apart"));
+}
+
 TEST_F(HostSessionsTest, LendNothingButALogin) {
     fs::create_directories(directory_ / "state" / "logins");
     fs::create_directory_symlink(directory_ / "state", directory_ / "link");

@@ -40,6 +40,8 @@ void add_about_commands(CLI::App& app, Chosen& chosen);  // completion, man
 // The group in --help of commands that are about this program, not about the control plane.
 inline constexpr const char* kAboutGroup = "About this program";
 
+// Set for the commands that `mcp` runs: texts are texts, whatever they begin with.
+inline constexpr std::string_view kLiteralTexts = "ORCHESTRATOR_LITERAL_TEXTS";
 // "TEXT", "@FILE" or "-" (standard input, where allowed), byte for byte. Errors name the option.
 std::expected<std::string, Failure> read_text(const std::string& option, const std::string& value, bool allow_stdin);
 

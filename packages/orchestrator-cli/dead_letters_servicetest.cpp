@@ -115,5 +115,17 @@ TEST_F(DeadLetters, wrong_usage_and_other_peoples_entries) {
     EXPECT_EQ(orchestrator({"dlq", "list", "b:queue"}).data().as_array().size(), 1u) << "it stays";
 }
 
+// As the input of a worker that was deleted.
+TEST_F(DeadLetters, of_a_stream_that_nobody_reads_any_more_stay) {
+    redis_.command({"XADD", "a:queue", "*", "data", "bad"});
+    consume(1);
+    redis_.command({"DEL", "a:queue"});
+    const auto retried = orchestrator({"dlq", "retry", "a:queue", "--all"});
+    EXPECT_EQ(retried.exit, 1) << retried.output;
+    EXPECT_THAT(text(retried.json(), "message"), HasSubstr("nobody reads this stream any more"));
+    EXPECT_NE(only_letter(), "");
+    EXPECT_EQ(redis_.command({"EXISTS", "a:queue"}).integer, 0);
+}
+
 }  // namespace
 }  // namespace codegen::cli::testing

@@ -52,6 +52,11 @@ TEST_F(McpServer, calls_do_what_the_commands_do) {
     EXPECT_EQ(started.at("isError"), false) << json::serialize(started);
     EXPECT_EQ(text(started.at("structuredContent").at("data"), "spec"), spec);
     ASSERT_EQ(stream("engineering:queue").size(), 1u);
+    // A model names no files of ours.
+    auto literal = talk({call(1, "engineering_start", {{"project", project}, {"spec", "@/proc/self/environ"}}),
+                         call(2, "engineering_start", {{"project", project}, {"spec", "-"}})});
+    EXPECT_EQ(text(literal["1"].at("result").at("structuredContent").at("data"), "spec"), "@/proc/self/environ");
+    EXPECT_EQ(text(literal["2"].at("result").at("structuredContent").at("data"), "spec"), "-");
     EXPECT_EQ(answers["3"].at("result").at("isError"), true);
     EXPECT_EQ(answers["3"].at("result").at("structuredContent").at("error"), "not_found");
 }

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -27,6 +28,8 @@ std::expected<std::string, Failure> read_stdin() {
 }  // namespace
 
 std::expected<std::string, Failure> read_text(const std::string& option, const std::string& value, bool allow_stdin) {
+    // A tool of a model's: what it says is text, never the name of a file of ours.
+    if (std::getenv(std::string(kLiteralTexts).c_str()) != nullptr) return value;
     if (allow_stdin && value == "-") return read_stdin();
     if (!value.starts_with('@')) return value;
     std::ifstream file(value.substr(1), std::ios::binary);

@@ -171,7 +171,8 @@ Task<std::optional<http::Response>> claimed(const Context* context, Claim* claim
 // An answer without an effect is forgotten: the same request may fare better the next time.
 Task<void> keep(const Context* context, const Claim* claim, const http::Response* response, bool effect) {
     storage::Parameters parameters{{"scope", claim->scope}, {"key", claim->key}, {"claimed_at", claim->claimed_at}};
-    std::string sql = "DELETE FROM idempotency_keys WHERE";
+    // The row itself knows: of a commit whose answer was lost, nobody here does.
+    std::string sql = "DELETE FROM idempotency_keys WHERE effect = 0 AND";
     if (effect || response->status < 300) {
         const bool fits = response->body.size() <= kLargestAnswer;
         parameters.set("status", static_cast<std::int64_t>(response->status));

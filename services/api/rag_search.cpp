@@ -32,8 +32,13 @@ Where visible(const Context& context, const RagQuery& query) {
         Where own;
         limit_to_own_projects(context.caller, "project_id", own);
         where.parameters = own.parameters;
-        where.add(fmt::format("({} OR (project_id IS NULL AND user_id = :rag_user))", own.conditions.front()));
-        where.parameters.set("rag_user", context.caller.user_id);
+        // A worker of a task reaches what its project has, not what its user said elsewhere.
+        if (context.caller.is_worker() && context.caller.task_id) {
+            where.add(own.conditions.front());
+        } else {
+            where.add(fmt::format("({} OR (project_id IS NULL AND user_id = :rag_user))", own.conditions.front()));
+            where.parameters.set("rag_user", context.caller.user_id);
+        }
     }
     if (query.project_id) where.equals("project_id", *query.project_id);
     return where;

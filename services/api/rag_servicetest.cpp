@@ -97,6 +97,7 @@ TEST_F(RagTest, NobodyFindsWhatIsNotHis) {
                 UnorderedElementsAre("a.md", "recipe in the project"));
     const auto worker = worker_token(make_task(ann_, project_), {"project.get"});
     EXPECT_EQ(hits(worker, {{"query", "recipe"}, {"project_id", project_}}).size(), 2u);
+    EXPECT_EQ(hits(worker, {{"query", "recipe"}}).size(), 2u) << "not what its user said elsewhere";
     EXPECT_EQ(ask(worker_token(make_task(ann_, project_), {"respond"}), {{"query", "recipe"}}).status, 403u);
 
     const auto mine = must(200, send("GET", "/api/rag/summaries", ann_));

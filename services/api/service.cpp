@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "services/api/bootstrap.hpp"
 #include "services/api/cross_origin.hpp"
 #include "services/api/idempotency.hpp"
@@ -36,6 +39,12 @@ std::string take(http::Headers& headers, std::string_view name) {
     std::string text(value.value_or(""));
     headers.erase(name);
     return text;
+}
+
+// A method that strangers made up leaves nothing: its names are without bounds.
+std::string known_method(const std::string& method) {
+    constexpr std::array<std::string_view, 7> kKnown{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    return std::ranges::find(kKnown, method) == kKnown.end() ? "other" : method;
 }
 
 bool any_permitted(const std::vector<std::string>& patterns, std::string_view actions) {
@@ -175,7 +184,7 @@ struct Service::Impl {
         reply.head.headers.set("X-Correlation-ID", correlation_id);
         if (method != "OPTIONS") self->cross_origin_.admit(origin, reply.head);
         represent(wanted, reply.head);
-        self->metrics_.count(method, route.empty() ? "none" : route, reply.head.status);
+        self->metrics_.count(known_method(method), route.empty() ? "none" : route, reply.head.status);
         const auto took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin);
         // Of routes that exist: what else is asked for is without bounds.
         if (!route.empty())
@@ -185,7 +194,7 @@ struct Service::Impl {
         const bool routine = reply.head.status < 400 && (method == "GET" || method == "HEAD");
         const auto write = routine ? log::debug : log::info;  // every change and every refusal can be audited
         const log::Within within(std::move(context));         // correlation id and trace
-        write("request", {{"method", method},
+        write("request", {{"method", method.substr(0, 20)},
                           {"path", path},
                           {"status", std::to_string(reply.head.status)},
                           {"caller", who.empty() ? "nobody" : who},

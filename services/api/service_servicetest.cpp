@@ -127,6 +127,11 @@ TEST_F(ServiceTest, MetricsCountWhatWasAnswered) {
         HasSubstr("codegen_http_requests_total{method=\"GET\",route=\"/api/projects/{id}\",status=\"404\"} 1\n"));
     EXPECT_THAT(response.body,
                 HasSubstr("codegen_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1\n"));
+    // Nobody fills the memory with methods of his own.
+    send("FLOWERS", "/no/such/path", "");
+    const auto after = send("GET", "/metrics", control_).body;
+    EXPECT_THAT(after, HasSubstr("codegen_http_requests_total{method=\"other\",route=\"none\",status=\"404\"} 1\n"));
+    EXPECT_THAT(after, ::testing::Not(HasSubstr("FLOWERS")));
 }
 
 TEST_F(ServiceTest, UnknownPathsAndMethodsAreProblems) {

@@ -106,11 +106,11 @@ void Manager::resume(WorkerPtr worker) {
     }
     if (row.state == WorkerState::QUEUED && !worker->deleting()) return ask_admission(*worker);
     admission_.hold(row.worker_id);
+    find_login_again(*worker);  // also of one that is being deleted: its body may still have it
     if (worker->deleting()) return scope_.spawn("delete " + row.worker_id, remove(worker));
     // Nobody was told yet that it exists, so nothing runs in it: made again from the start.
     if (row.state == WorkerState::STARTING) return scope_.spawn("create " + row.worker_id, create(worker));
     worker->adopted = true;
-    find_login_again(*worker);
     // Its wrapper waits for the gateway; everything else can come later.
     if (auto opened = open_gateway(worker); !opened)
         log::error("gateway of an adopted worker", {{"worker_id", row.worker_id}, {"error", opened.error().message}});
@@ -132,7 +132,7 @@ void Manager::renew_old_tokens() {
 
 Task<void> Manager::renew_old_token(WorkerPtr worker) {
     auto held = co_await worker->turn.take();
-    if (worker->alive()) {
+    if (worker->alive() && worker->token_expires - system_now() <= options_.token_life / 2) {
         const auto former = std::exchange(worker->row.token_id, new_uuid());
         auto renewed = co_await save(worker);
         if (renewed) renewed = co_await fetch_token(worker, true);
@@ -140,9 +140,14 @@ Task<void> Manager::renew_old_token(WorkerPtr worker) {
             renewed = co_await save_and_say({}, {{"api", "/api/tokens/" + former, ""}});
             log::info("token of a worker renewed", {{"worker_id", worker->row.worker_id}});
         }
-        if (!renewed)
+        if (!renewed) {
+            // The one in use is still the former one: it goes with the worker.
+            const auto unknown = std::exchange(worker->row.token_id, former);
+            auto undone = co_await save(worker, {{"api", "/api/tokens/" + unknown, ""}});
+            if (!undone) log::warning("token of a worker", {{"error", undone.error().message}});
             log::warning("token of a worker not renewed, it is tried again",
                          {{"worker_id", worker->row.worker_id}, {"error", renewed.error().message}});
+        }
     }
     worker->token_renewal = false;
 }
@@ -151,7 +156,9 @@ Task<void> Manager::renew_token(WorkerPtr worker) {
     for (;;) {
         if (worker->alive()) {
             auto held = co_await worker->turn.take();
-            auto fetched = worker->alive() ? co_await fetch_token(worker) : Result<void>{};
+            // Another renewal may have come first: a token in use is not taken away again.
+            const bool needed = worker->alive() && worker->token_expires <= system_now();
+            auto fetched = needed ? co_await fetch_token(worker) : Result<void>{};
             if (fetched) fetched = co_await count_earlier_usage(worker);
             if (fetched) co_return;
             log::warning("token of an adopted worker",

@@ -277,10 +277,10 @@ Task<Result<void>> Manager::make_body(WorkerPtr worker) {
     auto directories_made =
         co_await step(worker, worker->slot ? settle_prepared(worker, agent) : make_directories(worker, agent));
     if (!directories_made) co_return std::unexpected(in_context(directories_made.error(), "directories"));
-    auto login = co_await step(worker, take_login(worker, agent));
-    if (!login) co_return std::unexpected(in_context(login.error(), "login"));
     auto workspace = co_await step(worker, make_workspace(worker, agent));
     if (!workspace) co_return std::unexpected(in_context(workspace.error(), "workspace"));
+    auto login = co_await step(worker, take_login(worker, agent));  // in the home that a resume may have brought
+    if (!login) co_return std::unexpected(in_context(login.error(), "login"));
     auto egress = co_await step(worker, learn_egress(worker));
     if (!egress) co_return std::unexpected(egress.error());
     if (auto opened = open_gateway(worker); !opened) co_return std::unexpected(in_context(opened.error(), "gateway"));
@@ -291,8 +291,9 @@ Task<Result<void>> Manager::make_body(WorkerPtr worker) {
 
 // At once: the gateway holds what needs the token until it is there.
 Task<Result<void>> Manager::start_with_token(WorkerPtr worker, BodySpec spec) {
-    Result<void> fetched;
-    Result<void> started;
+    // What a cancellation unwinds says nothing.
+    Result<void> fetched = interrupted();
+    Result<void> started = interrupted();
     co_await async::both(keep(fetch_token(worker, true), &fetched),
                          keep(start_body(worker, std::move(spec)), &started));
     if (!started) co_return std::unexpected(in_context(started.error(), runtime_->name()));

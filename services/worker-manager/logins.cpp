@@ -39,6 +39,8 @@ Result<void> Manager::check_login(const contracts::WorkerConfig& config) const {
 // Waits while another worker has it.
 Task<Result<void>> Manager::take_login(WorkerPtr worker, AgentIdentity agent) {
     if (!wants_login(*worker)) co_return Result<void>{};
+    // The operator may have taken it back since the create command was read.
+    if (auto still = check_login(worker->command.config); !still) co_return still;
     const auto type = worker->command.config.agent_type;
     const auto directory = options_.host_sessions.at(type);
     const auto deadline = std::chrono::steady_clock::now() + options_.creation_timeout;
@@ -65,12 +67,16 @@ Task<Result<void>> Manager::take_login(WorkerPtr worker, AgentIdentity agent) {
 }
 
 // Of a worker that a former manager made.
-void Manager::find_login_again(Worker& worker) const { worker.has_login = wants_login(worker) && !worker.row.ended; }
+void Manager::find_login_again(Worker& worker) const {
+    worker.has_login = wants_login(worker) && !worker.row.ended && worker.created() &&
+                       options_.host_sessions.contains(worker.command.config.agent_type);
+}
 
 void Manager::lend_login(const Worker& worker, BodySpec& spec) const {
-    if (!worker.has_login) return;
     const auto type = worker.command.config.agent_type;
-    spec.login = options_.host_sessions.at(type);
+    const auto login = options_.host_sessions.find(type);
+    if (!worker.has_login || login == options_.host_sessions.end()) return;
+    spec.login = login->second;
     spec.config.login = agents::agent_of(type).description().profile;
 }
 

@@ -134,6 +134,25 @@ TEST_F(ServiceTest, AWorkerThatOutlivesItsTokenGetsANewOneInTime) {
     EXPECT_TRUE(eventually([&] { return ids().empty(); })) << "none is left behind";
 }
 
+TEST_F(ServiceTest, ALoginThatTheOperatorTookBackIsRefusedAlsoToWhoWaitsForIt) {
+    runtime_->called = "sandbox";
+    runtime_->hold_images = true;
+    fs::create_directories(state() / "login");
+    options_.host_sessions = {{contracts::AgentType::custom, state() / "login"}};
+    start();
+    auto message = create_message("dev-1", "c-1");
+    message["config"].as_object()["auth_mode"] = "host_session";
+    send(message);
+    ASSERT_TRUE(eventually([&] { return status("dev-1") == "STARTING"; }));
+    stop();
+    runtime_->hold_images = false;
+    options_.host_sessions.clear();
+    start();
+    EXPECT_THAT(error_of(answered(message)), HasSubstr("HOST_SESSIONS=custom=DIRECTORY"));
+    EXPECT_EQ(runtime_->starts, 0);
+    EXPECT_FALSE(ended_) << "the manager lives";
+}
+
 TEST_F(ServiceTest, AFailureInAnyStepUndoesWhatWasMade) {
     runtime_->start_error = Error{ErrorCategory::permanent, "engine", "no space left", {}};
     start();

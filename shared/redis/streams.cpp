@@ -42,6 +42,9 @@ if #found == 0 then return '' end
 local letter = {}
 for i = 1, #found[1][2], 2 do letter[found[1][2][i]] = found[1][2][i + 1] end
 if not letter['original_message'] then return redis.error_reply('NOLETTER this entry has no original_message') end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return redis.error_reply('NOSTREAM nobody reads this stream any more; the letter stays')
+end
 local fields = {}
 if letter['original_form'] == 'fields' then
   for name, value in pairs(cjson.decode(letter['original_message'])) do

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdlib>
 
 #include "shared/posix/file.hpp"
 #include "shared/process/process.hpp"
@@ -25,8 +26,16 @@ Result<std::map<std::string, std::string>> environment_of(const std::string& url
     auto* options = PQconninfoParse(url.c_str(), nullptr);
     if (!options) return refuse("DATABASE_URL cannot be read: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE");
     auto environment = process::minimal_environment();
-    for (const auto* option = options; option->keyword != nullptr; ++option)
-        if (option->val && option->envvar) environment[option->envvar] = option->val;
+    // What the URL leaves out, libpq takes from the environment here: there too, or it would be another database.
+    for (const auto* option = options; option->keyword != nullptr; ++option) {
+        if (!option->envvar) continue;
+        if (option->val)
+            environment[option->envvar] = option->val;
+        else if (const char* own = std::getenv(option->envvar))
+            environment[option->envvar] = own;
+    }
+    for (const char* name : {"PGSERVICEFILE", "PGSYSCONFDIR", "PGPASSFILE"})
+        if (const char* own = std::getenv(name)) environment.emplace(name, own);
     PQconninfoFree(options);
     return environment;
 }

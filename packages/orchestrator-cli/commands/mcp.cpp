@@ -104,6 +104,7 @@ class Server {
         spec.argv = std::move(call.command_line);
         spec.argv.insert(spec.argv.begin(), self->program_);
         spec.environment = self->environment_;
+        spec.environment[std::string(kLiteralTexts)] = "1";
         auto ended = co_await process::run(std::move(spec), {.timeout = kLongestCall});
         const auto state = co_await asio::this_coro::cancellation_state;
         if (state.cancelled() != asio::cancellation_type::none) {
