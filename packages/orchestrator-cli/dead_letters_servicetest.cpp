@@ -6,7 +6,6 @@
 namespace codegen::cli::testing {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 
