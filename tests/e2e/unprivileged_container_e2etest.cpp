@@ -126,7 +126,8 @@ out=$(WORKER_MEMORY_LIMIT=256m WORKER_PIDS_LIMIT=100 make run RUNTIME=process AG
     { ulimit -d; ulimit -u; perl -e "my \$x = q(a) x (400 << 20)" 2>/dev/null && echo got it || echo refused; } >limits
     git add . && git commit -qm limits && orchestrator result --status success --summary done') || exit 1
 echo "$out"
-git -C "$(sed -n 's/^repository: //p' <<<"$out")" show "$(sed -n 's/^commit: //p' <<<"$out")":limits)sh");
+last() { sed -n "s/^$1: //p" <<<"$out" | tail -n 1; }
+git -C "$(last repository)" show "$(last commit)":limits)sh");
     EXPECT_EQ(said.exit_code, 0) << said.output;
     // Processes are counted by uid, and an ordinary user's is not the agent's alone.
     const bool root = std::string(GetParam()) == "0";
