@@ -39,10 +39,10 @@ run_tests() {
     return $status
 }
 echo "==> unit and service tests under AddressSanitizer and UndefinedBehaviorSanitizer"
-run_tests --test-dir build/asan -L '^(unit|service)$' -j 4
+status=0
+run_tests --test-dir build/asan -L '^(unit|service)$' -j 4 || status=$?   # what fails here must not hide the rest
 took "the sanitizer run"
 echo "==> every test on the release build"
-status=0
 run_tests --test-dir build -j 3 || status=$?
 took "the release run"
 printf '==> everything took %d s\n' $((SECONDS - started))

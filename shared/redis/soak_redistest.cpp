@@ -15,7 +15,11 @@ namespace {
 
 constexpr int kChunk = 500;
 constexpr int kBacklog = 20000;  // what the producer lets the consumer be behind
+#if __has_feature(address_sanitizer)
+constexpr long kGrowth = 1L << 30;  // its quarantine keeps what was freed
+#else
 constexpr long kGrowth = 48L << 20;
+#endif
 
 int wanted() {
     const char* text = std::getenv("SOAK_MESSAGES");
