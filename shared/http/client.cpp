@@ -82,73 +82,116 @@ Task<Result<std::unique_ptr<Stream>>> as_stream(Task<Result<std::unique_ptr<Tran
     co_return std::unique_ptr<Stream>(std::move(*transport));
 }
 
+// Through the proxy's tunnel to the server, which is then spoken to in TLS.
+Task<Result<std::unique_ptr<Transport>>> tunnelled_tls(std::shared_ptr<Pool> pool, Proxy proxy) {
+    const auto& url = pool->base;
+    auto socket = co_await dial_tcp(pool->executor, proxy.host, proxy.port);
+    if (!socket) co_return std::unexpected(in_context(std::move(socket.error()), "proxy " + proxy.place()));
+    Request request;
+    request.method = "CONNECT";
+    const auto target = fmt::format("{}:{}", url.host.contains(':') ? "[" + url.host + "]" : url.host, url.port);
+    if (!proxy.authorization.empty()) request.headers.set("Proxy-Authorization", proxy.authorization);
+    const auto head = request_head(request, target, target, false);
+    if (!head) co_return std::unexpected(head.error());
+    SocketTransport transport(std::move(*socket));
+    auto written = co_await transport.write(*head);
+    if (!written) co_return std::unexpected(in_context(std::move(written.error()), "proxy " + proxy.place()));
+    ResponseParser parser(false);
+    std::string body;
+    while (!parser.head_done()) {
+        auto n = co_await transport.fill();
+        if (!n) co_return std::unexpected(in_context(std::move(n.error()), "proxy " + proxy.place()));
+        if (*n == 0)
+            co_return fail(ErrorCategory::transient, "connection",
+                           fmt::format("proxy {}: closed the connection", proxy.place()));
+        auto used = parser.feed(transport.pending(), body);
+        if (!used) co_return std::unexpected(in_context(std::move(used.error()), "proxy " + proxy.place()));
+        transport.consume(*used);
+    }
+    const auto status = parser.head().status;
+    if (status < 200 || status > 299)
+        co_return fail(status >= 500 ? ErrorCategory::transient : ErrorCategory::permanent, "proxy",
+                       fmt::format("proxy {}: refuses a tunnel to {}: {} {}", proxy.place(), target, status,
+                                   reason_phrase(status)));
+    auto secured = co_await start_tls(std::move(transport.socket()), url.host, pool->tls);
+    co_return secured;
+}
+
 Task<Result<std::unique_ptr<Transport>>> connect(std::shared_ptr<Pool> pool) {
     const auto& url = pool->base;
+    const auto& proxy = pool->options.proxy;
     if (url.scheme == Url::Scheme::unix_socket)
         co_return co_await async::with_timeout(dial_unix(pool->executor, url.path), pool->options.connect_timeout,
                                                "connect to " + url.path);
     const auto what = fmt::format("connect to {} port {}", url.host, url.port);
-    if (url.scheme == Url::Scheme::http)
-        co_return co_await async::with_timeout(plain_tcp(pool->executor, url.host, url.port),
-                                               pool->options.connect_timeout, what);
+    if (url.scheme == Url::Scheme::http) {
+        auto dialled =
+            proxy ? plain_tcp(pool->executor, proxy->host, proxy->port) : plain_tcp(pool->executor, url.host, url.port);
+        co_return co_await async::with_timeout(std::move(dialled), pool->options.connect_timeout, what);
+    }
     if (!pool->tls) {
         auto context = make_tls_context(pool->options.ca_file);
         if (!context) co_return std::unexpected(std::move(context.error()));
         pool->tls = std::move(*context);
     }
+    if (proxy) co_return co_await async::with_timeout(tunnelled_tls(pool, *proxy), pool->options.connect_timeout, what);
     co_return co_await async::with_timeout(dial_tls(pool->executor, url.host, url.port, pool->tls),
                                            pool->options.connect_timeout, what);
 }
 
-Task<Result<void>> write_request(Transport& transport, const std::string& head, const std::string& body) {
-    if (body.empty()) co_return co_await transport.write(head);
-    if (body.size() <= kSmallBody) {
-        const auto whole = head + body;
-        co_return co_await transport.write(whole);
+Task<Result<void>> write_request(Transport* transport, const std::string* head, const std::string* body) {
+    if (body->empty()) co_return co_await transport->write(*head);
+    if (body->size() <= kSmallBody) {
+        const auto whole = *head + *body;
+        co_return co_await transport->write(whole);
     }
-    auto written = co_await transport.write(head);
+    auto written = co_await transport->write(*head);
     if (!written) co_return written;
-    co_return co_await transport.write(body);
+    co_return co_await transport->write(*body);
 }
 
 // Reads until the response's head is there.
-Task<Result<void>> read_head(Exchange& exchange) {
-    while (!exchange.parser.head_done()) {
-        auto n = co_await exchange.transport->fill();
+Task<Result<void>> read_head(Exchange* exchange) {
+    while (!exchange->parser.head_done()) {
+        auto n = co_await exchange->transport->fill();
         if (!n) co_return std::unexpected(std::move(n.error()));
         if (*n == 0) {
-            auto ended = exchange.parser.end_of_stream();
+            auto ended = exchange->parser.end_of_stream();
             if (!ended) co_return ended;
         }
-        auto used = exchange.parser.feed(exchange.transport->pending(), exchange.body);
+        auto used = exchange->parser.feed(exchange->transport->pending(), exchange->body);
         if (!used) co_return std::unexpected(std::move(used.error()));
-        exchange.transport->consume(*used);
+        exchange->transport->consume(*used);
     }
     co_return Result<void>{};
 }
 
-// Reads the next piece of the body into exchange.body. False: it has ended.
-Task<Result<bool>> read_piece(Exchange& exchange) {
-    while (exchange.body.empty() && !exchange.parser.done()) {
-        if (const auto pending = exchange.transport->pending(); !pending.empty()) {
-            auto used = exchange.parser.feed(pending, exchange.body);
+// Reads the next piece of the body into exchange->body. False: it has ended.
+Task<Result<bool>> read_piece(Exchange* exchange) {
+    while (exchange->body.empty() && !exchange->parser.done()) {
+        if (const auto pending = exchange->transport->pending(); !pending.empty()) {
+            auto used = exchange->parser.feed(pending, exchange->body);
             if (!used) co_return std::unexpected(std::move(used.error()));
-            exchange.transport->consume(*used);
+            exchange->transport->consume(*used);
             if (*used > 0) continue;
         }
-        auto n = co_await exchange.transport->fill();
+        auto n = co_await exchange->transport->fill();
         if (!n) co_return std::unexpected(std::move(n.error()));
         if (*n > 0) continue;
-        auto ended = exchange.parser.end_of_stream();
+        auto ended = exchange->parser.end_of_stream();
         if (!ended) co_return std::unexpected(std::move(ended.error()));
     }
-    co_return !exchange.body.empty();
+    co_return !exchange->body.empty();
 }
 
 Task<Result<std::unique_ptr<Exchange>>> begin(std::shared_ptr<Pool> pool, Request request, bool upgrade) {
     const bool to_head = request.method == "HEAD";
     const bool own_target = request.method == "CONNECT" || pool->base.scheme == Url::Scheme::unix_socket;
-    const auto target = own_target ? request.target : pool->base.path + request.target;
+    auto target = own_target ? request.target : pool->base.path + request.target;
+    if (const auto& proxy = pool->options.proxy; proxy && pool->base.scheme == Url::Scheme::http && !upgrade) {
+        target.insert(0, "http://" + host_field(pool->base));
+        if (!proxy->authorization.empty()) request.headers.set("Proxy-Authorization", proxy->authorization);
+    }
     const auto head = request_head(request, target, host_field(pool->base), upgrade && request.method != "CONNECT");
     if (!head) co_return std::unexpected(head.error());
     for (bool may_retry = true;; may_retry = false) {
@@ -160,9 +203,9 @@ Task<Result<std::unique_ptr<Exchange>>> begin(std::shared_ptr<Pool> pool, Reques
             transport = std::move(*connected);
         }
         auto exchange = std::make_unique<Exchange>(std::move(transport), ResponseParser(to_head), std::string{});
-        auto written = co_await write_request(*exchange->transport, *head, request.body);
+        auto written = co_await write_request(exchange->transport.get(), &*head, &request.body);
         // Also after a failed write: a server that refuses a large body answers before it has read it all.
-        auto read = co_await read_head(*exchange);
+        auto read = co_await read_head(exchange.get());
         if (read) co_return std::move(exchange);
         const bool closed_at_once = read.error().code == "connection" && exchange->transport->pending().empty();
         if (was_kept && closed_at_once) continue;
@@ -176,7 +219,7 @@ Task<Result<Response>> exchange_whole(std::shared_ptr<Pool> pool, Request reques
     auto& exchange = **begun;
     Response response = std::move(exchange.parser.head());
     for (;;) {
-        auto more = co_await read_piece(exchange);
+        auto more = co_await read_piece(&exchange);
         if (!more) co_return std::unexpected(in_context(more.error(), place_of(pool->base)));
         if (!*more) break;
         if (response.body.size() + exchange.body.size() > pool->options.body_limit)
@@ -204,8 +247,8 @@ class Streaming final : public ResponseStream {
         if (failed_) co_return std::unexpected(*failed_);
         if (!exchange_) co_return std::string{};
         auto more = idle_.count() == 0
-                        ? co_await read_piece(*exchange_)
-                        : co_await async::with_timeout(read_piece(*exchange_), idle_,
+                        ? co_await read_piece(exchange_.get())
+                        : co_await async::with_timeout(read_piece(exchange_.get()), idle_,
                                                        "the next piece of " + place_of(pool_->base) + "'s response");
         if (!more) {
             exchange_.reset();
@@ -236,7 +279,7 @@ Task<Result<std::unique_ptr<Stream>>> take_over(std::shared_ptr<Pool> pool, Requ
         co_return std::unique_ptr<Stream>(std::move(exchange.transport));
     std::string body;
     while (body.size() < kQuotedBody) {
-        auto more = co_await read_piece(exchange);
+        auto more = co_await read_piece(&exchange);
         if (!more || !*more) break;
         body += std::exchange(exchange.body, {});
     }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "shared/http/message.hpp"
+#include "shared/http/proxy.hpp"
 #include "shared/http/url.hpp"
 
 namespace codegen::http {
@@ -15,6 +16,7 @@ struct ClientOptions {
     std::chrono::milliseconds connect_timeout{5000};
     std::size_t body_limit = 64u << 20;                 // bytes of a buffered response
     std::optional<std::filesystem::path> ca_file = {};  // else SSL_CERT_FILE, else the system's store
+    std::optional<Proxy> proxy = {};                    // proxy_for(); upgrade() and unix sockets do without
 };
 
 // A response whose body is read as it arrives.
@@ -29,7 +31,8 @@ class ResponseStream {
 // Use on one thread. Requests may overlap; each takes a connection of its own. A request on a kept connection that
 // turns out closed before a byte of the answer is sent again once on a fresh one. The target is appended to the URL's
 // base path. Errors: transient "connection" (refused, reset, name not found) and "timeout"; permanent "protocol",
-// "too_large". HTTP statuses are not errors. Cancelling the coroutine closes its connection.
+// "too_large", "proxy" (it refuses the tunnel). HTTP statuses are not errors. Cancelling the coroutine closes its
+// connection.
 class Client {
   public:
     Client(asio::any_io_executor executor, Url base, ClientOptions options = {});

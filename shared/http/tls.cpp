@@ -67,14 +67,20 @@ class TlsTransport final : public Transport {
 
 }  // namespace
 
+Task<Result<std::unique_ptr<Transport>>> start_tls(Socket socket, std::string host,
+                                                   std::shared_ptr<ssl::context> context) {
+    auto transport = std::make_unique<TlsTransport>(std::move(socket), std::move(context));
+    auto shaken = co_await transport->handshake(std::move(host));
+    if (!shaken) co_return std::unexpected(shaken.error());
+    co_return std::move(transport);
+}
+
 Task<Result<std::unique_ptr<Transport>>> dial_tls(asio::any_io_executor executor, std::string host, std::uint16_t port,
                                                   std::shared_ptr<ssl::context> context) {
     auto socket = co_await dial_tcp(std::move(executor), host, port);
     if (!socket) co_return std::unexpected(socket.error());
-    auto transport = std::make_unique<TlsTransport>(std::move(*socket), std::move(context));
-    auto shaken = co_await transport->handshake(host);
-    if (!shaken) co_return std::unexpected(shaken.error());
-    co_return std::move(transport);
+    auto transport = co_await start_tls(std::move(*socket), std::move(host), std::move(context));
+    co_return transport;
 }
 
 Result<std::shared_ptr<ssl::context>> make_tls_context(const std::optional<std::filesystem::path>& ca_file) {

@@ -13,6 +13,7 @@
 #include "shared/async/scope.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/http/client.hpp"
+#include "shared/http/server.hpp"
 #include "shared/testing/run.hpp"
 
 namespace codegen::http {
@@ -74,6 +75,37 @@ Task<void> tls_server(asio::ip::tcp::acceptor* acceptor, ssl::context* context, 
     }
 }
 
+// A proxy: tunnels for who signs in, plain requests answered by itself.
+struct TestProxy {
+    std::string login = {};                 // what Proxy-Authorization has to be; empty: nothing
+    unsigned refusal = 0;                   // status instead of a tunnel
+    std::vector<std::string> targets = {};  // of what it was asked for
+    std::uint16_t forced_port = 0;          // where tunnels lead, whatever they are asked for
+    std::unique_ptr<Server> server = {};
+    std::uint16_t port = 0;
+};
+
+Task<void> tunnel(std::unique_ptr<Stream> near, std::uint16_t port) {
+    auto far = co_await connect_tcp("127.0.0.1", port, 5s);
+    if (far) co_await relay(*near, **far);
+}
+
+Task<Reply> answer_as_proxy(TestProxy* proxy, Request request) {
+    proxy->targets.push_back(request.method + " " + request.target);
+    Reply reply;
+    if (request.headers.get("Proxy-Authorization").value_or("") != proxy->login)
+        reply.head.status = 407;
+    else if (proxy->refusal != 0)
+        reply.head.status = proxy->refusal;
+    else if (request.method == "CONNECT")
+        reply.upgrade = [port = proxy->forced_port](std::unique_ptr<Stream> near) {
+            return tunnel(std::move(near), port);
+        };
+    else
+        reply.head.body = "by the proxy";
+    co_return reply;
+}
+
 class TlsTest : public ::testing::Test {
   protected:
     asio::io_context io_;
@@ -95,8 +127,16 @@ class TlsTest : public ::testing::Test {
         context_.use_private_key_file((directory_ / "key").string(), ssl::context::pem);
         scope_->spawn("tls server", tls_server(&acceptor_, &context_, &connections_));
     }
-    Client client(std::string host, bool trusting = true) {
+    void start_proxy(TestProxy& proxy) {
+        proxy.forced_port = acceptor_.local_endpoint().port();
+        proxy.server = std::make_unique<Server>(io_.get_executor(), [&proxy](Request request, Peer) {
+            return answer_as_proxy(&proxy, std::move(request));
+        });
+        proxy.port = proxy.server->listen_tcp("127.0.0.1", 0).value();
+    }
+    Client client(std::string host, bool trusting = true, std::optional<Proxy> proxy = {}) {
         ClientOptions options;
+        options.proxy = std::move(proxy);
         if (trusting) options.ca_file = directory_ / "cert";
         const auto url = parse_url("https://" + host + ":" + std::to_string(acceptor_.local_endpoint().port()));
         return Client(io_.get_executor(), url.value(), options);
@@ -143,6 +183,58 @@ TEST_F(TlsTest, AnEndWithoutCloseNotifyIsATruncation) {
     serve("DNS:localhost");
     auto c = client("localhost");
     EXPECT_EQ(get(c, "/cut").error().code, "connection");
+}
+
+TEST_F(TlsTest, GoesThroughAProxyThatSeesOnlyHostAndPort) {
+    serve("DNS:shop.example");
+    TestProxy proxy{.login = "Basic bWU6c2VjcmV0"};
+    start_proxy(proxy);
+    auto c = client("shop.example", true, Proxy{"127.0.0.1", proxy.port, "Basic bWU6c2VjcmV0"});
+    for (int i = 0; i < 2; ++i) {
+        const auto response = get(c, "/secret/path");
+        ASSERT_TRUE(response) << response.error().message;
+        EXPECT_EQ(response->body, "ok");
+    }
+    const auto port = std::to_string(acceptor_.local_endpoint().port());
+    EXPECT_EQ(proxy.targets, std::vector{"CONNECT shop.example:" + port});
+    run(io_, proxy.server->stop(0ms));
+}
+
+TEST_F(TlsTest, AProxyThatRefusesIsNamedWithoutItsPassword) {
+    TestProxy proxy{.login = "Basic other"};
+    start_proxy(proxy);
+    serve("DNS:shop.example");
+    auto c = client("shop.example", true, Proxy{"127.0.0.1", proxy.port, "Basic bWU6c2VjcmV0"});
+    auto refused = get(c);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, "proxy");
+    EXPECT_EQ(refused.error().category, ErrorCategory::permanent);
+    EXPECT_THAT(refused.error().message, HasSubstr("proxy 127.0.0.1:" + std::to_string(proxy.port)));
+    EXPECT_THAT(refused.error().message, HasSubstr("407"));
+    EXPECT_THAT(refused.error().message, ::testing::Not(HasSubstr("bWU6")));
+    proxy.login = "Basic bWU6c2VjcmV0";
+    proxy.refusal = 502;
+    refused = get(c);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().category, ErrorCategory::transient);
+    run(io_, proxy.server->stop(0ms));
+    refused = get(c);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, "connection");
+    EXPECT_THAT(refused.error().message, HasSubstr("proxy 127.0.0.1"));
+}
+
+TEST_F(TlsTest, PlainRequestsGoThroughAProxyWhole) {
+    TestProxy proxy;
+    start_proxy(proxy);
+    ClientOptions options;
+    options.proxy = Proxy{"127.0.0.1", proxy.port, ""};
+    Client c(io_.get_executor(), parse_url("http://shop.example/base").value(), options);
+    const auto response = get(c, "/x");
+    ASSERT_TRUE(response) << response.error().message;
+    EXPECT_EQ(response->body, "by the proxy");
+    EXPECT_EQ(proxy.targets, std::vector<std::string>{"GET http://shop.example/base/x"});
+    run(io_, proxy.server->stop(0ms));
 }
 
 TEST_F(TlsTest, AMissingCaFileIsNamed) {

@@ -56,7 +56,10 @@ class SocketTransport final : public Transport {
 // Errors: transient "connection", naming the address.
 Task<Result<std::unique_ptr<Transport>>> dial_unix(asio::any_io_executor executor, std::filesystem::path path);
 Task<Result<Socket>> dial_tcp(asio::any_io_executor executor, std::string host, std::uint16_t port);
-// Connects, shakes hands and verifies that the certificate is `host`'s.
+// Shakes hands on a connection and verifies that the certificate is `host`'s.
+Task<Result<std::unique_ptr<Transport>>> start_tls(Socket socket, std::string host,
+                                                   std::shared_ptr<asio::ssl::context> context);
+// Connects, and the same.
 Task<Result<std::unique_ptr<Transport>>> dial_tls(asio::any_io_executor executor, std::string host, std::uint16_t port,
                                                   std::shared_ptr<asio::ssl::context> context);
 Result<std::shared_ptr<asio::ssl::context>> make_tls_context(const std::optional<std::filesystem::path>& ca_file);

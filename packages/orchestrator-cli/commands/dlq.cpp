@@ -1,10 +1,10 @@
 // dlq list | show | retry | drop: messages that no consumer could handle. For people: they need Redis itself.
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 
 #include "packages/orchestrator-cli/command.hpp"
+#include "shared/base/base64.hpp"
 #include "shared/redis/streams.hpp"
 
 namespace codegen::cli {
@@ -55,15 +55,6 @@ std::expected<void, Failure> check(Options& options) {
             return std::unexpected(
                 usage(fmt::format("\"{}\" is no id of a dead letter: expected e.g. 1732600000000-0", id)));
     return {};
-}
-
-std::string base64(std::string_view bytes) {
-    std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-    const auto* from = reinterpret_cast<const unsigned char*>(bytes.data());
-    const auto n =
-        ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), from, static_cast<int>(bytes.size()));
-    out.resize(static_cast<std::size_t>(n));
-    return out;
 }
 
 std::string time_of(std::string_view id) {

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "services/worker-manager/runtime/single_flight.hpp"
 #include "shared/async/async.hpp"
+#include "shared/async/single_flight.hpp"
 #include "shared/contracts/contracts.hpp"
 
 namespace codegen::worker_manager {
@@ -44,7 +44,7 @@ class AgentStore {
 
     const std::filesystem::path agents_;
     const std::filesystem::path scripts_;
-    SingleFlight<std::filesystem::path> flights_;
+    async::SingleFlight<std::filesystem::path> flights_;
 };
 
 }  // namespace codegen::worker_manager

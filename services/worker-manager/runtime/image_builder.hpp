@@ -8,8 +8,8 @@
 #include "services/worker-manager/runtime/agent_store.hpp"
 #include "services/worker-manager/runtime/image_recipe.hpp"
 #include "services/worker-manager/runtime/own_image.hpp"
-#include "services/worker-manager/runtime/single_flight.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
+#include "shared/async/single_flight.hpp"
 #include "shared/clients/docker/docker_client.hpp"
 
 namespace codegen::worker_manager {
@@ -51,8 +51,8 @@ class ImageBuilder {
     const ImageOptions options_;
     const std::string installation_;
     AgentStore agents_;
-    SingleFlight<Base> bases_;
-    SingleFlight<std::string> builds_;
+    async::SingleFlight<Base> bases_;
+    async::SingleFlight<std::string> builds_;
     std::map<std::string, OwnImageFacts> looked_into_;  // by image id and loader
 };
 

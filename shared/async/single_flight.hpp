@@ -9,7 +9,7 @@
 
 #include "shared/async/async.hpp"
 
-namespace codegen::worker_manager {
+namespace codegen::async {
 
 // Use on one thread. When the request that does the work is cancelled, one of those waiting starts over.
 template <class T>
@@ -54,4 +54,4 @@ class SingleFlight {
     std::map<std::string, std::shared_ptr<Flight>> flights_;
 };
 
-}  // namespace codegen::worker_manager
+}  // namespace codegen::async

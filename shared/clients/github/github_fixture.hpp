@@ -1,0 +1,63 @@
+// The client against the fake GitHub, for its service tests.
+#pragma once
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+
+#include "shared/clients/github/github_client.hpp"
+#include "shared/process/process.hpp"
+#include "shared/testing/github/fake_github.hpp"
+#include "shared/testing/run.hpp"
+#include "shared/testing/temp_directory.hpp"
+
+namespace codegen::clients {
+
+class GitHubFixture : public ::testing::Test {
+  protected:
+    GitHubOptions options() const {
+        GitHubOptions o;
+        o.api_url = hub_.api_url();
+        o.organization = hub_.options().organization;
+        o.app_id = hub_.options().app_id;
+        o.private_key = hub_.private_key();
+        o.timeout = std::chrono::milliseconds(10000);
+        o.now = [this] { return hub_.now(); };
+        o.environment = [](std::string_view) { return std::nullopt; };
+        return o;
+    }
+    GitHubClient client() { return GitHubClient::make(io_.get_executor(), options()).value(); }
+    template <class T>
+    T run(Task<T> task) {
+        return testing::run(io_, std::move(task));
+    }
+    // Real git with what the client says about the remote; `arguments` follow "git".
+    process::Outcome git(std::vector<std::string> arguments, const github::GitRemote* remote = nullptr) {
+        process::Spec spec;
+        spec.argv = {"git"};
+        spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
+        spec.environment = process::minimal_environment();
+        spec.environment["HOME"] = "/nonexistent";
+        spec.environment["GIT_CONFIG_GLOBAL"] = "/dev/null";
+        spec.environment["GIT_TERMINAL_PROMPT"] = "0";
+        std::vector<std::pair<std::string, std::string>> configuration{
+            {"user.name", "test"}, {"user.email", "test@example.invalid"}, {"safe.directory", "*"}};
+        if (remote) {
+            configuration.insert(configuration.end(), remote->configuration.begin(), remote->configuration.end());
+            for (const auto& [name, value] : remote->environment) spec.environment[name] = value;
+        }
+        spec.environment["GIT_CONFIG_COUNT"] = std::to_string(configuration.size());
+        for (std::size_t i = 0; i < configuration.size(); ++i) {
+            spec.environment[fmt::format("GIT_CONFIG_KEY_{}", i)] = configuration[i].first;
+            spec.environment[fmt::format("GIT_CONFIG_VALUE_{}", i)] = configuration[i].second;
+        }
+        return run(process::run(std::move(spec))).value();
+    }
+
+    testing::FakeGitHub hub_;
+    asio::io_context io_;
+    testing::TempDirectory directory_;
+};
+
+}  // namespace codegen::clients
