@@ -80,6 +80,11 @@ constexpr std::array kOwnSettings{
     Setting{text, "OPENAI_BASE_URL", "", "https://api.openai.com", "where it is, with or without /v1", ""},
     Setting{secret, "FACTORY_API_KEY", "", "", "key of Factory, for Factory's own models; stays in the control plane. Droid runs with the keys above without it", ""},
     Setting{text, "FACTORY_API_BASE_URL", "", "https://api.factory.ai", "where Factory's API is", ""},
+    Setting{text, "GITHUB_ORG", "", "", "organisation on GitHub in which repositories are made and used; required with the App", ""},
+    Setting{text, "GITHUB_APP_ID", "", "", "id of the GitHub App that is installed there", ""},
+    Setting{secret, "GITHUB_APP_PRIVATE_KEY", "", "", "the App's private key, PEM (line breaks may be written as \\n); stays in the control plane", ""},
+    Setting{text, "GITHUB_APP_PRIVATE_KEY_FILE", "", "", "file that holds it", ""},
+    Setting{text, "GITHUB_API_URL", "", "https://api.github.com", "where GitHub's API is; GitHub Enterprise Server: https://HOST/api/v3", ""},
 };
 // clang-format on
 

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "apps/orchestratord/github_access.hpp"
 #include "apps/orchestratord/host_sessions.hpp"
 #include "services/api/service.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
@@ -112,6 +113,7 @@ struct Roles::Impl {
     std::unique_ptr<worker_manager::Service> manager;
     posix::Fd manager_lock;  // one manager a directory
     std::map<contracts::AgentType, fs::path> host_sessions;
+    std::optional<clients::GitHubClient> github;  // of roles that use it
     std::string runtime_line;
     std::optional<Error> failure;
     asio::steady_timer ended;
@@ -351,6 +353,9 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
 
     const auto token = d.service_token();
     if (!token) co_return std::unexpected(token.error());
+    auto github = open_github(d.executor, d.configuration);
+    if (!github) co_return std::unexpected(github.error());
+    d.github = std::move(*github);
     // One `dev` a directory takes its pending entries over at once; copies of `serve` are told apart by their pid.
     const auto instance =
         shared ? fmt::format("{}-{}-{}", d.state.instance_id(), host_name(), ::getpid()) : d.state.instance_id();
