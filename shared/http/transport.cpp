@@ -99,7 +99,9 @@ void Transport::close() {
 }
 
 Task<Result<std::size_t>> SocketTransport::receive(std::span<char> buffer) {
+    if (ended_) co_return std::size_t{0};
     auto [error, n] = co_await socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()), async::use_tuple);
+    ended_ = error && error != asio::error::operation_aborted;
     if (error == asio::error::eof) co_return std::size_t{0};
     if (error) co_return connection_error("read", error);
     co_return n;

@@ -19,7 +19,7 @@ class Transport : public Stream {
     Task<Result<std::size_t>> read_some(std::span<char> buffer) override;
     std::string_view pending() const { return std::string_view(pending_).substr(consumed_); }
     void consume(std::size_t n);
-    // Reads once behind pending(); 0: end of stream.
+    // Reads once behind pending(); 0: end of stream, and again 0 whenever it is asked after that.
     Task<Result<std::size_t>> fill();
     virtual Socket& socket() = 0;
     // Would a request on this kept connection fail? Does not block.
@@ -51,6 +51,7 @@ class SocketTransport final : public Transport {
 
   private:
     Socket socket_;
+    bool ended_ = false;  // Asio's reactor, once it has seen the end, waits for ever in a further read
 };
 
 // Errors: transient "connection", naming the address.
