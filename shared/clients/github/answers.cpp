@@ -54,6 +54,7 @@ Error error_of(const http::Response& response) {
         case 410:
             return make(ErrorCategory::permanent, "not_found",
                         " (or the GitHub App is not installed there, or lacks a permission)");
+        case 405:  // of a merge: not possible as it is
         case 409:
             return make(ErrorCategory::permanent, "conflict");
         case 408:

@@ -50,8 +50,8 @@ struct Refusal {
 BOOST_DESCRIBE_STRUCT(Refusal, (), (message, errors))
 
 // What a status that is not 2xx means, rate limits aside (rate_budget.hpp): "unauthorized" (401, fatal), "forbidden"
-// (403), "not_found" (404, 410), "conflict" (409), "invalid" (422 and every other refusal): permanent; "unavailable"
-// (5xx, 408): transient. The message carries GitHub's own words.
+// (403), "not_found" (404, 410), "conflict" (405, 409), "invalid" (422 and every other refusal): permanent;
+// "unavailable" (5xx, 408): transient. The message carries GitHub's own words.
 Error error_of(const http::Response& response);
 
 }  // namespace codegen::clients::github

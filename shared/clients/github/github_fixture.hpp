@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zip.h>
 
 #include <boost/asio/io_context.hpp>
 
@@ -13,6 +14,29 @@
 #include "shared/testing/temp_directory.hpp"
 
 namespace codegen::clients {
+
+// An archive of these files, in this order.
+inline std::string zip_of(const std::vector<std::pair<std::string, std::string>>& files,
+                          const char* password = nullptr) {
+    zip_error_t error;
+    zip_source_t* source = ::zip_source_buffer_create(nullptr, 0, 0, &error);
+    ::zip_source_keep(source);
+    zip_t* archive = ::zip_open_from_source(source, ZIP_TRUNCATE, &error);
+    for (const auto& [name, text] : files) {
+        auto* content = ::zip_source_buffer(archive, text.data(), text.size(), 0);
+        const auto index = ::zip_file_add(archive, name.c_str(), content, ZIP_FL_ENC_UTF_8);
+        if (password) ::zip_file_set_encryption(archive, static_cast<zip_uint64_t>(index), ZIP_EM_AES_256, password);
+    }
+    ::zip_close(archive);
+    ::zip_source_open(source);
+    ::zip_source_seek(source, 0, SEEK_END);
+    std::string bytes(static_cast<std::size_t>(::zip_source_tell(source)), '\0');
+    ::zip_source_seek(source, 0, SEEK_SET);
+    ::zip_source_read(source, bytes.data(), bytes.size());
+    ::zip_source_close(source);
+    ::zip_source_free(source);
+    return bytes;
+}
 
 class GitHubFixture : public ::testing::Test {
   protected:

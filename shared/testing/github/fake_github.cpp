@@ -24,6 +24,7 @@ namespace {
 using github::World;
 
 constexpr std::size_t kLargestPush = 256u << 20;
+constexpr std::string_view kStorage = "/_storage/logs/";
 
 std::string hash_of(std::string_view text) {
     unsigned char digest[SHA256_DIGEST_LENGTH];
@@ -57,6 +58,9 @@ struct FakeGitHub::Impl {
     explicit Impl(Options options) : world(std::move(options)) {
         github::add_app_routes(world, router);
         github::add_repository_routes(world, router);
+        github::add_contents_routes(world, router);
+        github::add_actions_routes(world, router);
+        github::add_pull_routes(world, router);
         start();
     }
     ~Impl() { stop(); }
@@ -158,12 +162,28 @@ struct FakeGitHub::Impl {
         http::Reply reply;
         if (git)
             reply = co_await github::serve_git(&world, std::move(request));
+        else if (request.target.starts_with(kStorage))
+            reply.head = stored(request);
         else if (api)
             reply = co_await serve_api(std::move(request), peer);
         else
             reply.head = github::refuse(404, "Not Found");
         if (after) reply = co_await fail_as(std::move(*after));
         co_return reply;
+    }
+
+    // Where logs lie: signed, and refusing whoever brings a token along, as the real place does.
+    http::Response stored(const http::Request& request) const {
+        if (request.headers.get("Authorization")) return github::refuse(400, "one way to authenticate at a time");
+        for (const auto& [name, hosted] : world.repositories)
+            for (const auto& run : hosted.runs)
+                if (request.target == fmt::format("{}{}?sig=signed", kStorage, run.id)) {
+                    http::Response response;
+                    response.headers.set("Content-Type", "application/zip");
+                    response.body = run.logs;
+                    return response;
+                }
+        return github::refuse(404, "The specified resource does not exist.");
     }
 
     Task<http::Reply> serve_api(http::Request request, http::Peer peer) {
@@ -283,6 +303,43 @@ std::optional<std::string> FakeGitHub::branch(const std::string& repository, con
 std::optional<std::string> FakeGitHub::file(const std::string& repository, const std::string& ref,
                                             const std::string& path) const {
     return impl_->run(github::git(repository_path(repository), {"cat-file", "blob", ref + ":" + path}));
+}
+
+std::map<std::string, std::string> FakeGitHub::secrets(const std::string& repository) const {
+    return impl_->ask([&] { return impl_->world.repositories.at(repository).secrets; });
+}
+
+void FakeGitHub::end_run(const std::string& repository, std::int64_t id, const std::string& conclusion,
+                         const std::string& zipped_logs) {
+    impl_->ask([&] {
+        for (auto& run : impl_->world.repositories.at(repository).runs) {
+            if (run.id != id) continue;
+            run.status = "completed";
+            run.conclusion = conclusion;
+            run.logs = zipped_logs;
+        }
+    });
+}
+
+std::int64_t FakeGitHub::add_run(const std::string& repository, const std::string& workflow,
+                                 const std::string& branch) {
+    return impl_->ask([&] {
+        github::Run run;
+        run.id = impl_->world.next_id++;
+        run.workflow = workflow;
+        run.title = workflow;
+        run.branch = branch;
+        impl_->world.repositories.at(repository).runs.push_back(run);
+        return run.id;
+    });
+}
+
+void FakeGitHub::set_checks(const std::string& repository, boost::json::array checks) {
+    impl_->ask([&] { impl_->world.repositories.at(repository).checks = checks; });
+}
+
+std::size_t FakeGitHub::pull_requests(const std::string& repository) const {
+    return impl_->ask([&] { return impl_->world.repositories.at(repository).pulls.size(); });
 }
 
 std::vector<GitHubRequest> FakeGitHub::requests() const {

@@ -5,6 +5,7 @@
 //
 // Every method is thread-safe and may block the test's thread for a moment.
 #pragma once
+#include <boost/json/array.hpp>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -26,9 +27,10 @@ struct FakeGitHubOptions {
     std::chrono::seconds token_life{3600};
     // What the App was granted.
     std::map<std::string, std::string> permissions = {
-        {"actions", "write"},       {"administration", "write"}, {"contents", "write"}, {"metadata", "read"},
-        {"pull_requests", "write"}, {"secrets", "write"},        {"workflows", "write"}};
+        {"actions", "write"}, {"administration", "write"}, {"checks", "read"},   {"contents", "write"},
+        {"metadata", "read"}, {"pull_requests", "write"},  {"secrets", "write"}, {"workflows", "write"}};
     bool returns_run_details = true;  // of a dispatch, since 2026; older servers refuse to be asked
+    int run_appears_after = 0;        // in so many lists a dispatched run is not yet
 };
 
 // What happens to the next requests that it fits, one after the other.
@@ -82,6 +84,14 @@ class FakeGitHub {
     std::optional<std::string> branch(const std::string& repository, const std::string& name) const;  // its commit
     std::optional<std::string> file(const std::string& repository, const std::string& ref,
                                     const std::string& path) const;
+
+    std::map<std::string, std::string> secrets(const std::string& repository) const;  // as GitHub opened them
+    // A dispatched run of somebody else's.
+    std::int64_t add_run(const std::string& repository, const std::string& workflow, const std::string& branch);
+    void end_run(const std::string& repository, std::int64_t id, const std::string& conclusion,
+                 const std::string& zipped_logs = {});
+    void set_checks(const std::string& repository, boost::json::array checks);  // {name, status, conclusion}
+    std::size_t pull_requests(const std::string& repository) const;
 
     std::vector<GitHubRequest> requests() const;
     std::size_t count(const std::string& method, const std::string& path_begins) const;

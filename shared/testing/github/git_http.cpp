@@ -189,6 +189,8 @@ Task<http::Reply> serve_git(World* world, http::Request request) {
     environment["CONTENT_TYPE"] = request.headers.get("Content-Type").value_or("");
     environment["HTTP_CONTENT_ENCODING"] = request.headers.get("Content-Encoding").value_or("");
     environment["GIT_PROTOCOL"] = request.headers.get("Git-Protocol").value_or("");
+    for (const auto& [branch, rules] : hosted->protections)
+        environment["FAKE_PROTECTED"] += "refs/heads/" + branch + " ";
     environment["FAKE_WORKFLOWS"] = world->permits(*token, "workflows", "write") ? "yes" : "no";
     spec.input = std::move(request.body);
     auto outcome = co_await process::run(std::move(spec), {.output_bytes = 256u << 20});

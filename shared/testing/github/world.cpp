@@ -87,6 +87,10 @@ Hosted* World::hosted(const std::string& owner, const std::string& name) {
     return found == repositories.end() ? nullptr : &found->second;
 }
 
+Hosted& hosted_by(World* world, const Exchange& exchange) {
+    return *world->hosted(exchange.param("owner"), exchange.param("repo"));
+}
+
 bool World::sees(const Token& token, const std::string& repository) const {
     return token.repositories.empty() || std::ranges::find(token.repositories, repository) != token.repositories.end();
 }

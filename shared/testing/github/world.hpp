@@ -24,13 +24,41 @@ struct Token {
     std::map<std::string, std::string> permissions;
 };
 
+struct Run {
+    std::int64_t id = 0;
+    std::string workflow;
+    std::string title;
+    std::string branch;
+    std::string sha;
+    std::string status = "queued";
+    std::string conclusion;  // empty: none yet
+    std::string logs;        // a zip
+    int hidden = 0;          // in how many lists it is not yet
+};
+
+struct Pull {
+    std::int64_t number = 0;
+    std::string title;
+    std::string body;
+    std::string head;
+    std::string base;
+    std::string merge_commit;  // empty: not merged
+};
+
 struct Hosted {
     std::int64_t id = 0;
-    std::string name;
-    std::string description;
+    std::string name = {};
+    std::string description = {};
     bool is_private = true;
     std::string default_branch = "main";
-    std::filesystem::path path;  // bare
+    std::filesystem::path path = {};  // bare
+    std::string secrets_public = {};  // raw; of the key that secrets are sealed for
+    std::string secrets_private = {};
+    std::map<std::string, std::string> secrets = {};  // as they were opened
+    std::vector<Run> runs = {};
+    std::vector<Pull> pulls = {};
+    std::map<std::string, boost::json::object> protections = {};  // by branch
+    boost::json::array checks = {};                               // of every commit
 };
 
 // One request on its way through.
@@ -104,5 +132,10 @@ Task<http::Reply> serve_git(World* world, http::Request request);
 
 void add_app_routes(World& world, http::Router& router);
 void add_repository_routes(World& world, http::Router& router);
+void add_contents_routes(World& world, http::Router& router);
+void add_actions_routes(World& world, http::Router& router);
+void add_pull_routes(World& world, http::Router& router);
+// For routes: the repository that the path names.
+Hosted& hosted_by(World* world, const Exchange& exchange);
 
 }  // namespace codegen::testing::github

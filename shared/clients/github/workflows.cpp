@@ -1,0 +1,187 @@
+// https://docs.github.com/en/rest/actions/workflows, https://docs.github.com/en/rest/actions/workflow-runs
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "shared/base/ids.hpp"
+#include "shared/clients/github/places.hpp"
+#include "shared/clients/github/session.hpp"
+#include "shared/clients/github/workflow_choice.hpp"
+#include "shared/http/url.hpp"
+
+namespace codegen::clients {
+namespace {
+
+using github::Dispatch;
+using github::WorkflowRun;
+using SessionPtr = std::shared_ptr<github::Session>;
+using std::chrono::steady_clock;
+
+constexpr std::string_view kRunDetails = "return_run_details";
+
+Result<std::string> workflow_path(const github::Session& session, std::string_view repository,
+                                  std::string_view workflow) {
+    auto path = session.repository_path(repository);
+    if (!path) return path;
+    if (!github::is_plain_segment(workflow))
+        return fail(ErrorCategory::permanent, "invalid",
+                    fmt::format("\"{}\" is not the file of a workflow, expected e.g. deploy.yml", workflow));
+    return fmt::format("{}/actions/workflows/{}", *path, workflow);
+}
+
+Result<std::string> run_path(const github::Session& session, std::string_view repository, std::int64_t id) {
+    auto path = session.repository_path(repository);
+    if (path) *path += fmt::format("/actions/runs/{}", id);
+    return path;
+}
+
+// The newest hundred that were dispatched.
+Task<Result<std::vector<WorkflowRun>>> dispatched_runs(SessionPtr session, std::string path) {
+    auto response = co_await session->call(
+        {.operation = "list workflow runs", .target = path + "/runs?event=workflow_dispatch&per_page=100"});
+    if (!response) co_return std::unexpected(std::move(response.error()));
+    auto page = json::parse<github::RunsPage>(response->body);
+    if (!page) co_return std::unexpected(in_context(invalid(page.error()), "GitHub: list workflow runs: answer"));
+    co_return std::move(page->workflow_runs);
+}
+
+Task<Result<WorkflowRun>> get_run(SessionPtr session, std::string repository, std::int64_t id) {
+    auto path = run_path(*session, repository, id);
+    if (!path) co_return std::unexpected(std::move(path.error()));
+    auto run = co_await session->get<WorkflowRun>({.operation = "get workflow run", .target = std::move(*path)});
+    if (!run) co_return std::unexpected(in_context(std::move(run.error()), fmt::format("{}: run {}", repository, id)));
+    co_return run;
+}
+
+// The run's id where GitHub says it; nullopt: it was dispatched, no more is known.
+Task<Result<std::optional<std::int64_t>>> send_dispatch(SessionPtr session, std::string path,
+                                                        boost::json::object body) {
+    for (const bool asks : {true, false}) {
+        if (asks)
+            body[kRunDetails] = true;
+        else
+            body.erase(kRunDetails);
+        auto sent = co_await session->call({.operation = "dispatch workflow",
+                                            .method = "POST",
+                                            .target = path + "/dispatches",
+                                            .body = boost::json::serialize(body)});
+        // A server of before 2026 may not know the question.
+        if (!sent && asks && sent.error().code == "invalid" && sent.error().message.contains(kRunDetails)) continue;
+        if (!sent) co_return std::unexpected(std::move(sent.error()));
+        auto named = json::parse<github::DispatchedRun>(sent->body);
+        co_return named ? std::optional(named->workflow_run_id) : std::nullopt;
+    }
+    std::unreachable();
+}
+
+// Until `find` has it. A run appears seconds after its dispatch.
+Task<Result<WorkflowRun>> start_run(SessionPtr session, Dispatch wanted, std::chrono::milliseconds patience) {
+    const auto what = fmt::format("{}: dispatch {} on {}", wanted.repository, wanted.workflow, wanted.ref);
+    auto path = workflow_path(*session, wanted.repository, wanted.workflow);
+    if (!path) co_return std::unexpected(std::move(path.error()));
+    auto before = co_await dispatched_runs(session, *path);
+    if (!before) co_return std::unexpected(in_context(std::move(before.error()), what));
+    std::int64_t newest = 0;
+    for (const auto& run : *before) newest = std::max(newest, run.id);
+
+    std::string marker;
+    if (!wanted.marker_input.empty()) {
+        marker = new_uuid();
+        wanted.inputs[wanted.marker_input] = marker;
+    }
+    boost::json::object inputs;
+    for (const auto& [name, value] : wanted.inputs) inputs[name] = value;
+    boost::json::object body{{"ref", wanted.ref}};
+    if (!inputs.empty()) body["inputs"] = std::move(inputs);
+    auto sent = co_await send_dispatch(session, *path, std::move(body));
+    if (!sent && !github::is_unsure(sent.error())) co_return std::unexpected(in_context(std::move(sent.error()), what));
+
+    const auto deadline = steady_clock::now() + patience;
+    for (;;) {
+        Result<std::optional<WorkflowRun>> found{std::nullopt};
+        if (sent && *sent) {
+            auto run = co_await get_run(session, wanted.repository, **sent);
+            if (run)
+                found = std::move(*run);
+            else if (run.error().code != "not_found")
+                found = std::unexpected(std::move(run.error()));
+        } else {
+            auto runs = co_await dispatched_runs(session, *path);
+            if (runs)
+                found = github::choose_run(*runs, newest, wanted.ref, marker);
+            else
+                found = std::unexpected(std::move(runs.error()));
+        }
+        if (found && *found) co_return std::move(**found);
+        if (!found && !github::is_unsure(found.error())) co_return std::unexpected(in_context(found.error(), what));
+        if (steady_clock::now() + session->options().poll_interval > deadline) break;
+        co_await async::sleep_for(session->options().poll_interval);
+    }
+    if (!sent) co_return std::unexpected(in_context(std::move(sent.error()), what));
+    co_return fail(
+        ErrorCategory::transient, "timeout",
+        fmt::format("{}: GitHub took it, but no run of it was to be seen within {} ms", what, patience.count()));
+}
+
+Task<Result<WorkflowRun>> await_run(SessionPtr session, std::string repository, std::int64_t id,
+                                    std::chrono::milliseconds limit) {
+    const auto deadline = steady_clock::now() + limit;
+    for (;;) {
+        auto run = co_await get_run(session, repository, id);
+        if (run && run->completed()) co_return run;
+        if (!run && !github::is_unsure(run.error())) co_return run;
+        if (steady_clock::now() + session->options().poll_interval > deadline) break;
+        co_await async::sleep_for(session->options().poll_interval);
+    }
+    co_return fail(ErrorCategory::transient, "timeout",
+                   fmt::format("{}: run {} has not ended within {} s", repository, id,
+                               std::chrono::ceil<std::chrono::seconds>(limit).count()));
+}
+
+Task<Result<void>> stop_run(SessionPtr session, std::string repository, std::int64_t id) {
+    auto path = run_path(*session, repository, id);
+    if (!path) co_return std::unexpected(std::move(path.error()));
+    auto stopped =
+        co_await session->call({.operation = "cancel workflow run", .method = "POST", .target = *path + "/cancel"});
+    // 409: it has ended already.
+    if (!stopped && stopped.error().code != "conflict")
+        co_return std::unexpected(in_context(std::move(stopped.error()), fmt::format("{}: run {}", repository, id)));
+    co_return Result<void>{};
+}
+
+Task<Result<std::vector<WorkflowRun>>> list_runs(SessionPtr session, std::string repository, std::string branch) {
+    auto path = session->repository_path(repository);
+    if (!path) co_return std::unexpected(std::move(path.error()));
+    *path += "/actions/runs?per_page=100";
+    if (!branch.empty()) *path += "&branch=" + http::percent_encode(branch);
+    auto runs = co_await session->list<WorkflowRun>({.operation = "list workflow runs", .target = std::move(*path)},
+                                                    "workflow_runs");
+    if (!runs) co_return std::unexpected(in_context(std::move(runs.error()), repository));
+    co_return runs;
+}
+
+}  // namespace
+
+Task<Result<WorkflowRun>> GitHubClient::dispatch(Dispatch dispatch, std::chrono::milliseconds patience) {
+    return start_run(session_, std::move(dispatch), patience);
+}
+
+Task<Result<WorkflowRun>> GitHubClient::workflow_run(std::string repository, std::int64_t id) {
+    return get_run(session_, std::move(repository), id);
+}
+
+Task<Result<std::vector<WorkflowRun>>> GitHubClient::workflow_runs(std::string repository, std::string branch) {
+    return list_runs(session_, std::move(repository), std::move(branch));
+}
+
+Task<Result<WorkflowRun>> GitHubClient::wait_for_run(std::string repository, std::int64_t id,
+                                                     std::chrono::milliseconds limit) {
+    return await_run(session_, std::move(repository), id, limit);
+}
+
+Task<Result<void>> GitHubClient::cancel_run(std::string repository, std::int64_t id) {
+    return stop_run(session_, std::move(repository), id);
+}
+
+}  // namespace codegen::clients
