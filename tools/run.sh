@@ -28,6 +28,7 @@ if [ -n "$agent" ] && [ ! -d "shared/agents/$agent" ]; then
 fi
 
 tools/install_packages.sh run
+tools/copier.sh
 tools/build.sh
 [ "$runtime" != docker ] || tools/docker_engine.sh start
 
@@ -75,7 +76,7 @@ if [ "$scripted" = yes ]; then
 else
     echo "==> the agent is: $agent"
 fi
-project=$("$orchestrator" --json project create --name "demo-$(date -u +%H%M%S)" --description "Made by make run" | jq -er .data.id)
+project=$("$orchestrator" --json project create --name "demo-$(date -u +%H%M%S)" --modules backend --description "Made by make run" | jq -er .data.id)
 echo "==> project $project"
 
 prompt_file=$(mktemp)

@@ -12,6 +12,7 @@ pattern=()
 tools/install_packages.sh build run docker test
 command -v npm >/dev/null || { apt-get install -y --no-install-recommends npm >/dev/null; }   # fetches the agents' pinned binaries
 tools/schemathesis.sh
+tools/copier.sh
 took "installing packages"
 if [ "$(id -u)" -eq 0 ]; then
     tools/docker_engine.sh start

@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 runtime=${CODEGEN_RUN_RUNTIME:-}
 tools/install_packages.sh run
+tools/copier.sh
 tools/build.sh
 [ "$runtime" != docker ] || tools/docker_engine.sh start
 # shellcheck source=tools/control_plane.sh

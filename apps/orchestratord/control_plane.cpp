@@ -104,7 +104,10 @@ class Process {
     }
 
     std::vector<std::string> role_names() const {
-        return options_.dev ? std::vector<std::string>{"api", "workflow", "worker-manager"} : options_.roles;
+        if (!options_.dev) return options_.roles;
+        std::vector<std::string> out{"api", "workflow", "worker-manager"};
+        if (configuration_.text("SCAFFOLDER") == "on") out.emplace_back("scaffolder");
+        return out;
     }
 
     // From the start on: who waits for readiness can see that it is not there yet.

@@ -11,6 +11,8 @@
 #include "apps/orchestratord/github_access.hpp"
 #include "apps/orchestratord/host_sessions.hpp"
 #include "services/api/service.hpp"
+#include "services/scaffolder/local_host.hpp"
+#include "services/scaffolder/service.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
 #include "services/worker-manager/runtime/docker_runtime.hpp"
 #include "services/worker-manager/runtime/host_process_runtime.hpp"
@@ -110,6 +112,7 @@ struct Roles::Impl {
     std::unique_ptr<api::Service> api;
     std::unique_ptr<http::Server> server;
     std::unique_ptr<workflow::Service> workflow;
+    std::unique_ptr<scaffolder::Service> scaffolder;
     std::unique_ptr<worker_manager::Service> manager;
     posix::Fd manager_lock;  // one manager a directory
     std::map<contracts::AgentType, fs::path> host_sessions;
@@ -301,6 +304,31 @@ struct Roles::Impl {
         }
         return o;
     }
+    // The one that the project's scripts installed is started as a module: such a folder may be moved.
+    std::vector<std::string> copier_program() const {
+        if (const auto given = configuration.optional_text("COPIER")) return {*given};
+        const auto python = data_folder("build/copier") / "bin/python";
+        std::error_code ignored;
+        if (fs::exists(python, ignored)) return {python.string(), "-m", "copier"};
+        return {"copier"};
+    }
+    Result<scaffolder::ServiceOptions> scaffolder_options(const std::string& instance) const {
+        scaffolder::ServiceOptions o;
+        o.redis = redis;
+        o.instance = instance;
+        o.scaffolder.work = state / "scaffolding";
+        o.scaffolder.templates = data_folder("templates");
+        o.scaffolder.copier = copier_program();
+        o.scaffolder.timeout = std::chrono::seconds(configuration.integer("SCAFFOLD_TIMEOUT"));
+        o.scaffolder.rules.trusted = split(configuration.text("TEMPLATE_TRUSTED"));
+        for (const auto& directory : split(configuration.text("TEMPLATE_DIRECTORIES"))) {
+            if (!directory.starts_with('/'))
+                return fail(ErrorCategory::fatal, "configuration",
+                            fmt::format("TEMPLATE_DIRECTORIES: \"{}\" is no absolute path", directory));
+            o.scaffolder.rules.local_templates.emplace_back(directory);
+        }
+        return o;
+    }
     Result<void> check_docker_capability() const {
         const auto value = configuration.text("DOCKER_CAPABILITY");
         const bool named = value.starts_with(kIsolatingRuntime) && is_host_name(value.substr(kIsolatingRuntime.size()));
@@ -326,6 +354,10 @@ struct Roles::Impl {
         auto outcome = co_await workflow->run();
         finished("workflow", outcome);
     }
+    Task<void> run_scaffolder() {
+        auto outcome = co_await scaffolder->run();
+        finished("scaffolder", outcome);
+    }
     Task<void> run_manager() {
         auto outcome = co_await manager->run();
         finished("worker-manager", outcome);
@@ -349,7 +381,7 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         auto opened = co_await d.open_api(shared);
         if (!opened) co_return std::unexpected(opened.error());
     }
-    if (!has("workflow") && !has("worker-manager")) co_return std::string("==> roles: api");
+    if (names == std::vector<std::string>{"api"}) co_return std::string("==> roles: api");
 
     const auto token = d.service_token();
     if (!token) co_return std::unexpected(token.error());
@@ -374,8 +406,18 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         options.policy.memory_cap = d.configuration.bytes("WORKER_MEMORY_CAP");
         options.timings.test = std::chrono::seconds(d.configuration.integer("TEST_TIMEOUT"));
         options.timings.blocked_worker = std::chrono::seconds(d.configuration.integer("BLOCKED_WORKER"));
+        if (!shared) options.scaffolding.served = has("scaffolder");
         d.workflow =
             std::make_unique<workflow::Service>(d.executor, *d.database, std::move(*client), std::move(options));
+    }
+    if (has("scaffolder")) {
+        auto client = clients::ApiClient::make(d.executor, d.api_url(), *token);
+        if (!client) co_return std::unexpected(in_context(client.error(), "API_URL"));
+        auto options = d.scaffolder_options(instance);
+        if (!options) co_return std::unexpected(options.error());
+        d.scaffolder = std::make_unique<scaffolder::Service>(
+            d.executor, std::move(*client), std::make_unique<scaffolder::LocalHost>(d.state / "repositories"),
+            std::move(*options));
     }
     if (has("worker-manager")) {
         auto lock = d.state.lock_role("worker-manager");
@@ -416,6 +458,7 @@ Task<Result<void>> Roles::run() {
     auto& d = *impl_;
     d.ended.expires_at(asio::steady_timer::time_point::max());
     if (d.workflow) d.scope.spawn("workflow", d.run_workflow());
+    if (d.scaffolder) d.scope.spawn("scaffolder", d.run_scaffolder());
     if (d.manager) d.scope.spawn("worker-manager", d.run_manager());
     co_await d.ended.async_wait(async::use_tuple);
     if (d.failure) co_return std::unexpected(*d.failure);
@@ -425,6 +468,7 @@ Task<Result<void>> Roles::run() {
 Task<void> Roles::stop() {
     auto& d = *impl_;
     if (d.workflow) d.workflow->stop();
+    if (d.scaffolder) d.scaffolder->stop();
     if (d.manager) co_await d.manager->stop();
     co_await d.scope.drain();
     if (d.server) co_await d.server->stop(kStopGrace);

@@ -9,6 +9,8 @@ namespace {
 struct AnsweredRequest {
     const std::string* operator()(const RepositoryReady& e) const { return &e.request_id; }
     const std::string* operator()(const RepositoryFailed& e) const { return &e.request_id; }
+    const std::string* operator()(const CodeBaseMissing& e) const { return &e.request_id; }
+    const std::string* operator()(const ProjectScaffolded& e) const { return &e.result.request_id; }
     const std::string* operator()(const WorkerCreated& e) const { return &e.response.request_id; }
     const std::string* operator()(const DeveloperFinished& e) const { return &e.output.request_id; }
     const std::string* operator()(const WorkCollected& e) const { return &e.response.request_id; }

@@ -14,6 +14,7 @@ namespace codegen::workflow {
 // How long each wait may last. Beyond it the attempt ends (`timeout` while developing, else `infrastructure`).
 struct Timings {
     std::chrono::milliseconds prepare{std::chrono::minutes(2)};
+    std::chrono::milliseconds scaffold{std::chrono::minutes(15)};       // the first code base of a project
     std::chrono::milliseconds create_worker{std::chrono::minutes(30)};  // image builds and waiting for a free slot
     std::chrono::milliseconds develop_grace{std::chrono::minutes(1)};   // beyond the agent's own time limit
     std::chrono::milliseconds collect{std::chrono::minutes(10)};
@@ -40,6 +41,14 @@ struct RepositoryFailed {
     std::string request_id;
     std::string error;
 };
+struct CodeBaseMissing {  // and somebody runs who makes one
+    std::string request_id;
+    std::string project_name;
+    std::vector<contracts::ServiceModule> modules;
+};
+struct ProjectScaffolded {
+    contracts::ScaffolderResult result;
+};
 struct WorkerCreated {
     contracts::CreateWorkerResponse response;
 };
@@ -64,11 +73,12 @@ struct CancelAsked {};
 struct ResumeAsked {
     std::string guidance;
 };
-using Event = std::variant<Begin, RepositoryReady, RepositoryFailed, WorkerCreated, DeveloperFinished, WorkCollected,
-                           WorkerDeleted, DeadlinePassed, ResendDue, AskerKnown, CancelAsked, ResumeAsked>;
+using Event = std::variant<Begin, RepositoryReady, RepositoryFailed, CodeBaseMissing, ProjectScaffolded, WorkerCreated,
+                           DeveloperFinished, WorkCollected, WorkerDeleted, DeadlinePassed, ResendDue, AskerKnown,
+                           CancelAsked, ResumeAsked>;
 
-// Effects, in order. Publish and CallApi go through the outbox; PrepareRepository is answered by RepositoryReady or
-// RepositoryFailed and is safe to repeat.
+// Effects, in order. Publish and CallApi go through the outbox; PrepareRepository is answered by RepositoryReady,
+// RepositoryFailed or CodeBaseMissing and is safe to repeat.
 struct Publish {
     std::string stream;
     std::string message;  // JSON
@@ -80,6 +90,7 @@ struct CallApi {
 };
 struct PrepareRepository {
     std::string request_id;
+    bool scaffolded = false;  // the scaffolder was waited for already
 };
 using Effect = std::variant<Publish, CallApi, PrepareRepository>;
 

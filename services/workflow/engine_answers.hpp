@@ -20,6 +20,17 @@ class Answers {
         if (!success) out.error = refusal;
         return out;
     }
+    contracts::ScaffolderResult scaffolded(std::string id, bool success) const {
+        contracts::ScaffolderResult out;
+        out.request_id = std::move(id);
+        out.project_id = run.data.project_id;
+        out.status = success ? contracts::ResultStatus::success : contracts::ResultStatus::failed;
+        if (success)
+            out.repo_url = "/repositories/p.git";
+        else
+            out.error = "the template asks \"x\"";
+        return out;
+    }
     contracts::DeveloperWorkerOutput output(std::string id, int kind) const {
         contracts::DeveloperWorkerOutput out;
         out.request_id = std::move(id);

@@ -83,8 +83,12 @@ class World : public Answers {
         switch (run.node) {
             case Node::prepare:
                 if (any(8) == 0) return RepositoryFailed{id, "disk full"};
+                if (any(4) == 0 && !run.data.scaffolded)
+                    return CodeBaseMissing{id, "shop", {contracts::ServiceModule::backend}};
                 return RepositoryReady{id, "shop", "/repositories/p.git",
                                        any(3) ? std::optional<std::string>("make test") : std::nullopt};
+            case Node::scaffold:
+                return ProjectScaffolded{scaffolded(id, any(6) != 0)};
             case Node::create_worker:
             case Node::create_tester:
                 return WorkerCreated{created(id, any(6) != 0)};

@@ -136,6 +136,17 @@ Task<Result<void>> Intake::developer_output(contracts::DeveloperWorkerOutput out
     });
 }
 
+// Of a run's own request; those of others (whoever made the project) belong to no run and change none.
+Task<Result<void>> Intake::scaffolded(contracts::ScaffolderResult result, redis::Delivery delivery) {
+    Seen seen = seen_of(delivery, result.request_id);
+    co_return co_await runner_.answer(std::move(seen), [result](const Run& run) -> Result<Event> {
+        if (run.data.project_id != result.project_id)
+            return wrong("project_id", fmt::format("request {} is about project {}, not about project {}",
+                                                   result.request_id, run.data.project_id, result.project_id));
+        return ProjectScaffolded{result};
+    });
+}
+
 Task<Result<void>> Intake::command(contracts::WorkflowCommand command, redis::Delivery delivery) {
     const bool resume = command.command == contracts::WorkflowCommandKind::resume;
     if (resume && command.guidance.value_or("").empty())

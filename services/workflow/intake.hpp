@@ -16,6 +16,7 @@ class Intake {
     Task<Result<void>> engineering(contracts::EngineeringMessage message, redis::Delivery delivery);
     Task<Result<void>> worker_response(redis::Delivery delivery);
     Task<Result<void>> developer_output(contracts::DeveloperWorkerOutput output, redis::Delivery delivery);
+    Task<Result<void>> scaffolded(contracts::ScaffolderResult result, redis::Delivery delivery);
     Task<Result<void>> command(contracts::WorkflowCommand command, redis::Delivery delivery);
 
   private:

@@ -15,8 +15,9 @@
 
 namespace codegen::workflow {
 
-// `park` gives the developer's body back and keeps its workspace; `pause` is the wait before another attempt.
-BOOST_DEFINE_ENUM_CLASS(Node, prepare, create_worker, develop, blocked, collect, park, create_tester, test,
+// `scaffold` waits for the first code base of the project; `park` gives the developer's body back and keeps its
+// workspace; `pause` is the wait before another attempt.
+BOOST_DEFINE_ENUM_CLASS(Node, prepare, scaffold, create_worker, develop, blocked, collect, park, create_tester, test,
                         remove_tester, pause, remove_worker, done)
 BOOST_DEFINE_ENUM_CLASS(Ending, completed, failed, cancelled)
 
@@ -87,19 +88,21 @@ struct RunData {
     Node after_pause = Node::create_worker;
     std::optional<std::int64_t> memory_limit;  // bytes; after an attempt that ran out of memory
     TestRuns tests;
-    std::string traceparent;  // of whoever asked for the run, or one of its own
+    std::string traceparent;                        // of whoever asked for the run, or one of its own
+    std::vector<contracts::ServiceModule> modules;  // of a project that had no code base yet
+    bool scaffolded = false;                        // the scaffolder says that it has one now
 
-    static constexpr std::array<std::string_view, 14> defaulted{
-        "message",        "guidance",     "session_id",      "question",   "continuing",
-        "workspace_kept", "after_park",   "earlier_gateway", "retries",    "attempt_failure",
-        "after_pause",    "memory_limit", "tests",           "traceparent"};
+    static constexpr std::array<std::string_view, 16> defaulted{
+        "message",    "guidance",        "session_id", "question",        "continuing",  "workspace_kept",
+        "after_park", "earlier_gateway", "retries",    "attempt_failure", "after_pause", "memory_limit",
+        "tests",      "traceparent",     "modules",    "scaffolded"};
 };
 BOOST_DESCRIBE_STRUCT(RunData, (),
                       (project_id, project_name, repository_url, user_id, callback_stream, trigger_request_id,
                        correlation_id, prompt, task_metadata, worker_id, worker_exists, started_at, developing_since,
                        developing_request_id, claim, collected, outcome, outcome_published, message, guidance,
                        session_id, question, continuing, workspace_kept, after_park, earlier_gateway, retries,
-                       attempt_failure, after_pause, memory_limit, tests, traceparent))
+                       attempt_failure, after_pause, memory_limit, tests, traceparent, modules, scaffolded))
 
 struct Run {
     std::string task_id;

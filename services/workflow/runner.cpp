@@ -41,8 +41,9 @@ Task<bool> cancelled() {
 
 }  // namespace
 
-Runner::Runner(RunStore& store, clients::ApiClient& api, async::Scope& scope, RunnerOptions options)
-    : store_(store), api_(api), scope_(scope), options_(std::move(options)) {}
+Runner::Runner(RunStore& store, clients::ApiClient& api, async::Scope& scope, Scaffolding& scaffolding,
+               RunnerOptions options)
+    : store_(store), api_(api), scope_(scope), scaffolding_(scaffolding), options_(std::move(options)) {}
 
 Context Runner::context() const { return {options_.clock(), new_uuid, options_.timings, options_.policy}; }
 
@@ -143,24 +144,27 @@ void Runner::carry_out(const Step& done) {
     for (const auto& effect : done.effects) {
         const auto* prepare_effect = std::get_if<PrepareRepository>(&effect);
         if (!prepare_effect || !preparing_.insert(prepare_effect->request_id).second) continue;
-        auto work = prepare(done.run.task_id, done.run.data.project_id, prepare_effect->request_id);
+        auto work = prepare(done.run.task_id, done.run.data.project_id, *prepare_effect);
         scope_.spawn("prepare repository", async::within(context_of(done.run), std::move(work)));
     }
 }
 
 // Tries until it worked, the error is final, or the run no longer waits for it (its deadline, a cancel).
-Task<void> Runner::prepare(std::string task_id, std::string project_id, std::string fence) {
+Task<void> Runner::prepare(std::string task_id, std::string project_id, PrepareRepository asked) {
     co_await asio::this_coro::throw_if_cancelled(false);
+    const auto fence = asked.request_id;
+    const auto begun = std::chrono::steady_clock::now();
     const auto now = options_.clock();
     auto leased = co_await store_.lease(task_id, fence, options_.instance, now, now + kPrepareLease);
     std::chrono::milliseconds wait{200};
     bool wanted = leased && *leased;
     while (wanted) {
-        auto ready = co_await try_prepare(project_id, fence);
+        const bool patient = std::chrono::steady_clock::now() - begun < scaffolding_.patience();
+        auto ready = co_await try_prepare(project_id, asked, patient);
         const bool stopping = co_await cancelled();
         if (stopping) break;
         if (ready || ready.error().category == ErrorCategory::permanent) {
-            Event event = ready ? Event(std::move(*ready)) : Event(RepositoryFailed{fence, ready.error().message});
+            Event event = ready ? std::move(*ready) : Event(RepositoryFailed{fence, ready.error().message});
             auto moved = co_await internal_answer(fence, std::move(event));
             if (!moved) log::error("run cannot be moved", {{"task_id", task_id}, {"error", moved.error().message}});
             break;
@@ -176,7 +180,21 @@ Task<void> Runner::prepare(std::string task_id, std::string project_id, std::str
     preparing_.erase(fence);
 }
 
-Task<Result<RepositoryReady>> Runner::try_prepare(std::string project_id, std::string fence) {
+Task<Result<bool>> Runner::is_to_be_scaffolded(contracts::Project project, bool patient) {
+    std::error_code ignored;
+    if (std::filesystem::exists(options_.repositories / (project.id + ".git") / "HEAD", ignored)) co_return false;
+    auto served = co_await scaffolding_.is_served();
+    if (!served) co_return std::unexpected(served.error());
+    if (*served || project.status != contracts::ProjectStatus::scaffolding) co_return *served;
+    if (patient)
+        co_return fail(ErrorCategory::transient, "no_role",
+                       fmt::format("project {} waits for its first code base, and no scaffolder runs", project.id));
+    log::warning("no scaffolder runs: the project begins without a template", {{"project_id", project.id}});
+    co_return false;
+}
+
+Task<Result<Event>> Runner::try_prepare(std::string project_id, PrepareRepository asked, bool patient) {
+    const auto fence = asked.request_id;
     auto project = co_await api_.get<contracts::Project>("/api/projects/" + project_id);
     if (!project) co_return std::unexpected(in_context(project.error(), "project " + project_id));
     auto tests = test_command(*project);
@@ -184,6 +202,14 @@ Task<Result<RepositoryReady>> Runner::try_prepare(std::string project_id, std::s
     const auto ours = std::filesystem::absolute(options_.repositories / (project_id + ".git")).string();
     if (project->repository_url && *project->repository_url != ours)
         co_return RepositoryReady{fence, project->name, *project->repository_url, std::move(*tests)};
+    if (!project->repository_url && asked.scaffolded)
+        co_return fail(ErrorCategory::permanent, "no_repository",
+                       fmt::format("project {} has no repository_url though it was scaffolded", project_id));
+    if (!project->repository_url) {
+        auto wanted = co_await is_to_be_scaffolded(*project, patient);
+        if (!wanted) co_return std::unexpected(wanted.error());
+        if (*wanted) co_return CodeBaseMissing{fence, project->name, project->modules};
+    }
     auto made = co_await make_repository(options_.repositories, project_id, project->name);
     if (!made) co_return std::unexpected(made.error());
     if (!project->repository_url) {

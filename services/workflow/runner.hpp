@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "services/workflow/scaffolding.hpp"
 #include "services/workflow/store.hpp"
 #include "shared/async/scope.hpp"
 #include "shared/clients/api/api_client.hpp"
@@ -19,10 +20,11 @@ struct RunnerOptions {
     Policy policy{};
 };
 
-// Use on one thread. `store`, `api` and `scope` outlive it; the scope is stopped before the runner dies.
+// Use on one thread. `store`, `api`, `scope` and `scaffolding` outlive it; the scope is stopped before the runner dies.
 class Runner {
   public:
-    Runner(RunStore& store, clients::ApiClient& api, async::Scope& scope, RunnerOptions options);
+    Runner(RunStore& store, clients::ApiClient& api, async::Scope& scope, Scaffolding& scaffolding,
+           RunnerOptions options);
 
     // Makes the event once the run it belongs to is known (how to read an answer depends on the run's node).
     using MakeEvent = std::function<Result<Event>(const Run&)>;
@@ -42,13 +44,17 @@ class Runner {
   private:
     Task<Result<bool>> save(Run before, Step step, std::optional<Seen> seen);
     void carry_out(const Step& step);
-    Task<void> prepare(std::string task_id, std::string project_id, std::string fence);
-    Task<Result<RepositoryReady>> try_prepare(std::string project_id, std::string fence);
+    Task<void> prepare(std::string task_id, std::string project_id, PrepareRepository asked);
+    // `patient`: a scaffolder that a project waits for may still appear.
+    Task<Result<Event>> try_prepare(std::string project_id, PrepareRepository asked, bool patient);
+    // Whether the scaffolder is to make the project's code base; otherwise it begins with a repository of its own.
+    Task<Result<bool>> is_to_be_scaffolded(contracts::Project project, bool patient);
     Task<Result<void>> internal_answer(std::string fence, Event event);
 
     RunStore& store_;
     clients::ApiClient& api_;
     async::Scope& scope_;
+    Scaffolding& scaffolding_;
     RunnerOptions options_;
     std::set<std::string> preparing_;  // fences
 };

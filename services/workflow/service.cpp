@@ -24,7 +24,8 @@ struct Service::Impl {
           delivery(redis, api),
           outbox(database, "workflow", [this](storage::OutboxItem item) { return delivery.deliver(std::move(item)); }),
           store(database, outbox),
-          runner(store, api, scope,
+          scaffolding(redis, api, options.scaffolding),
+          runner(store, api, scope, scaffolding,
                  {options.repositories, options.instance, options.timings, options.sweeper.clock, options.policy}),
           intake(store, api, runner, options.sweeper.clock),
           sweeper(store, api, runner, options.sweeper),
@@ -43,6 +44,11 @@ struct Service::Impl {
                      redis::typed<contracts::DeveloperWorkerOutput>(
                          [this](contracts::DeveloperWorkerOutput output, redis::Delivery entry) {
                              return intake.developer_output(std::move(output), std::move(entry));
+                         }));
+        add_consumer(executor, streams::kScaffolderResults, streams::kWorkflowGroup,
+                     redis::typed<contracts::ScaffolderResult>(
+                         [this](contracts::ScaffolderResult result, redis::Delivery entry) {
+                             return intake.scaffolded(std::move(result), std::move(entry));
                          }));
         add_consumer(
             executor, streams::kWorkflowCommands, streams::kWorkflowGroup,
@@ -65,6 +71,7 @@ struct Service::Impl {
 
     // Redis came back without what it had: every outstanding request goes out again, now.
     Task<Result<void>> send_again() {
+        scaffolding.forget_sent();
         auto due = co_await store.resend_all(options.sweeper.clock());
         if (!due) co_return std::unexpected(due.error());
         co_return co_await sweeper.remind_due();
@@ -86,6 +93,7 @@ struct Service::Impl {
     Delivery delivery;
     storage::Outbox outbox;
     RunStore store;
+    Scaffolding scaffolding;
     Runner runner;
     Intake intake;
     Sweeper sweeper;
@@ -112,6 +120,7 @@ Task<Result<void>> Service::run() {
 
     self->scope.spawn("workflow outbox", self->outbox.run());
     self->scope.spawn("workflow sweeper", self->sweeper.run());
+    self->scope.spawn("workflow scaffolding", self->scaffolding.run());
     self->scope.spawn("workflow data loss", self->data_loss.run());
     std::vector<std::string> owned;
     for (auto& consumed : consumed_streams()) owned.push_back(std::move(consumed.stream));
@@ -144,6 +153,7 @@ std::vector<redis::ConsumedStream> Service::consumed_streams() {
     return {stream(streams::kEngineering, streams::kCapabilityWorkersGroup, "EngineeringMessage"),
             stream(streams::kDeveloperResponses, streams::kWorkflowGroup, "WorkerResponse"),
             stream(streams::kDeveloperOutput, streams::kWorkflowGroup, "DeveloperWorkerOutput"),
+            stream(streams::kScaffolderResults, streams::kWorkflowGroup, "ScaffolderResult"),
             stream(streams::kWorkflowCommands, streams::kWorkflowGroup, "WorkflowCommand")};
 }
 

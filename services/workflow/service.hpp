@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "services/workflow/engine.hpp"
+#include "services/workflow/scaffolding.hpp"
 #include "services/workflow/sweeper.hpp"
 #include "services/workflow/upkeep.hpp"
 #include "shared/clients/api/api_client.hpp"
@@ -22,6 +23,7 @@ struct ServiceOptions {
     Policy policy;
     SweeperOptions sweeper;
     UpkeepOptions upkeep;
+    ScaffoldingOptions scaffolding;
     std::chrono::milliseconds claim_idle{60000};         // entries of a copy that died are taken over after this
     std::chrono::milliseconds data_loss_interval{1000};  // how often Redis is asked whether it lost data
 };

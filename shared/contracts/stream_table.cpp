@@ -115,9 +115,9 @@ constexpr StreamDescription kTable[] = {
      .summary = "What became of them"},
     {.address = "task_progress:{task_id}",
      .messages = {"ProgressEvent"},
-     .writers = {"workflow", "worker-wrapper", "orchestrator"},
+     .writers = {"workflow", "worker-wrapper", "orchestrator", "scaffolder"},
      .observers = {"telegram-bot", "web", "orchestrator"},
-     .summary = "How a task advances"},
+     .summary = "How a task advances; with a project's id: how its first code base is made"},
     {.address = kWorkflowStatus,
      .messages = {"WorkflowStatusEvent"},
      .writers = {"workflow"},
@@ -135,5 +135,11 @@ constexpr StreamDescription kTable[] = {
 }  // namespace
 
 std::span<const StreamDescription> stream_table() { return kTable; }
+
+std::string_view reader_group(std::string_view address) {
+    for (const auto& stream : kTable)
+        if (stream.address == address) return stream.readers[0].group;
+    return {};
+}
 
 }  // namespace codegen::contracts

@@ -21,5 +21,7 @@ struct StreamDescription {
 };
 
 std::span<const StreamDescription> stream_table();
+// The group that consumes the stream of this address, its first where there are several; empty: nobody does.
+std::string_view reader_group(std::string_view address);
 
 }  // namespace codegen::contracts

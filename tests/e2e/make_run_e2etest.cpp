@@ -96,6 +96,10 @@ class MakeRun : public ::testing::Test {
         EXPECT_EQ(git(report, {"rev-parse", "task/" + report.task}), report.commit + "\n");
         EXPECT_NE(git(report, {"rev-parse", "main"}), report.commit + "\n");
         EXPECT_EQ(git(report, {"merge-base", "main", report.commit}), git(report, {"rev-parse", "main"}));
+        // What it began with is the scaffolder's: one commit with the standard template.
+        EXPECT_EQ(git(report, {"log", "--format=%an: %s", "main"}),
+                  "Codegen Orchestrator: Begin with template standard\n");
+        EXPECT_TRUE(git(report, {"ls-tree", "-r", "--name-only", report.commit}).contains("backend/app/server.py\n"));
         EXPECT_TRUE(outcome.output.contains("pid ")) << "the agent's text is shown live: " << outcome.output;
         EXPECT_TRUE(outcome.output.contains("1 file changed")) << "git show --stat: " << outcome.output;
     }

@@ -35,10 +35,12 @@ class UnprivilegedContainer : public ::testing::TestWithParam<const char*> {
         const fs::path source(CODEGEN_SOURCE_DIR);
         fs::create_directories(folder_ / "source" / "build");
         std::ofstream(folder_ / "source" / "build" / "build.ninja").close();
-        for (const char* name : {"tools", "images", "Makefile"})
+        for (const char* name : {"tools", "images", "templates", "Makefile"})
             fs::copy(source / name, folder_ / "source" / name, fs::copy_options::recursive);
         fs::create_directories(folder_ / "source" / "shared");
         fs::copy(source / "shared/agents", folder_ / "source" / "shared/agents", fs::copy_options::recursive);
+        fs::copy(source / "build" / "copier", folder_ / "source" / "build" / "copier",
+                 fs::copy_options::recursive | fs::copy_options::copy_symlinks);
         fs::copy(CODEGEN_BIN_DIR, folder_ / "source" / "build" / "bin", fs::copy_options::recursive);
     }
     void TearDown() override {

@@ -118,6 +118,7 @@ void ControlPlane::start() {
         spec.environment["HOME"] = state_.string();
     }
     spec.environment["CODEGEN_STATE_DIR"] = state_.string();
+    spec.environment["SCAFFOLDER"] = "off";  // a second of Copier for every project; on where it matters
     for (const auto& [name, value] : options_.environment) spec.environment[name] = value;
     for (const char* name : {"SSL_CERT_FILE", "DOCKER_HOST"})
         if (const char* value = std::getenv(name)) spec.environment.emplace(name, value);

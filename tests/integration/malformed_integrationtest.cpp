@@ -63,6 +63,8 @@ Shape shape_of(const std::string& message) {
         {"DeveloperWorkerOutput", {"status"}},
         {"EngineeringMessage", {}},
         {"POWorkerInput", {}},
+        {"ScaffolderMessage", {}},
+        {"ScaffolderResult", {"status"}},
         {"WorkerLifecycleEvent", {"event"}},
         {"WorkflowCommand", {"command"}}};
     // Of several contracts on one stream, one.
@@ -101,7 +103,7 @@ std::string changed(json::object object, const std::string& path, std::optional<
 }
 
 TEST_P(Malformed, EveryConsumedStreamKeepsWhatItCannotReadAndGoesOn) {
-    ControlPlane plane({.runtime = runtime()});
+    ControlPlane plane({.runtime = runtime(), .environment = {{"SCAFFOLDER", "on"}}});
     const auto listed = plane.run({std::string(CODEGEN_BIN_DIR) + "/orchestratord", "consumers"});
     ASSERT_EQ(listed.exit_code, 0) << listed.errors;
     const auto consumers = listed.json().as_array();
@@ -154,6 +156,9 @@ TEST_P(Malformed, EveryConsumedStreamKeepsWhatItCannotReadAndGoesOn) {
     plane.wait_for_worker(unwanted);
     EXPECT_EQ(plane.orchestrator({"engineering", "cancel", unwanted}).exit_code, 0);
     EXPECT_EQ(plane.wait_for_end(unwanted).at("status").as_string(), "cancelled");
+    // scaffolder:queue, scaffolder:results
+    const auto scaffolded = plane.start_task(plane.create_project("new"), "echo z > z; " + kCommitAndReport);
+    EXPECT_EQ(plane.wait_for_end(scaffolded).at("status").as_string(), "completed");
     // worker:po:{worker_id}:input, worker:{worker_id}:input
     for (const bool directed : {false, true})
         EXPECT_EQ(answer(plane, po, say(plane, po, "hello", directed)).at("text").as_string(), "hello");

@@ -2,16 +2,23 @@
 #include <fmt/format.h>
 
 #include "packages/orchestrator-cli/command.hpp"
+#include "shared/contracts/stream_table.hpp"
 #include "shared/http/client.hpp"
 
 namespace codegen::cli {
 namespace {
+
+// A role that has just been started makes its group within this.
+constexpr int kLooks = 3;
+constexpr std::chrono::milliseconds kBetweenLooks{100};
 
 struct CreateOptions {
     std::string name;
     std::string modules;
     std::optional<std::string> description;
     std::string test_command;
+    std::string from_template;
+    std::vector<std::string> data;
 };
 
 std::expected<std::vector<contracts::ServiceModule>, Failure> parse_modules(std::string_view text) {
@@ -29,10 +36,40 @@ std::expected<std::vector<contracts::ServiceModule>, Failure> parse_modules(std:
     return out;
 }
 
+// KEY=VALUE, for the template's questions.
+std::expected<boost::json::object, Failure> parse_data(const std::vector<std::string>& data) {
+    boost::json::object out;
+    for (const auto& item : data) {
+        const auto equals = item.find('=');
+        if (equals == item.npos || equals == 0)
+            return std::unexpected(usage(fmt::format("--data {}: expected KEY=VALUE", item)));
+        out[item.substr(0, equals)] = item.substr(equals + 1);
+    }
+    return out;
+}
+
+// Whether somebody will make its first code base. What cannot be known does not hinder.
+Task<bool> is_scaffolded(std::shared_ptr<Session> session) {
+    const std::string stream(contracts::streams::kScaffolder);
+    for (int look = 0; look < kLooks; ++look) {
+        if (look > 0) co_await async::sleep_for(kBetweenLooks);
+        auto taken = co_await session->is_taken(stream, std::string(contracts::reader_group(stream)));
+        if (!taken) co_return false;
+        if (*taken) co_return true;
+    }
+    co_return false;
+}
+
 std::string modules_text(const contracts::Project& project) {
     std::string out;
     for (const auto module : project.modules) out += (out.empty() ? "" : ",") + std::string(json::name_of(module));
     return out;
+}
+
+// Why it has no code base.
+std::string scaffolding_error(const contracts::Project& project) {
+    const auto* why = project.config.if_contains("scaffolding_error");
+    return why && why->is_string() ? std::string(why->get_string()) : std::string();
 }
 
 Task<Outcome> create(Invocation invocation, CreateOptions options) {
@@ -44,6 +81,13 @@ Task<Outcome> create(Invocation invocation, CreateOptions options) {
     body.description = options.description;
     if (!options.test_command.empty()) body.config["test_command"] = options.test_command;
     if (!modules->empty()) body.modules = *modules;
+    auto data = parse_data(options.data);
+    if (!data) co_return std::unexpected(data.error());
+    if (!options.from_template.empty()) body.config["template"] = options.from_template;
+    if (!data->empty()) body.config["template_data"] = std::move(*data);
+    const bool scaffolded = co_await is_scaffolded(invocation.session);
+    // From here on it is asked for until it is there, also when the message below is lost.
+    if (scaffolded) body.status = contracts::ProjectStatus::scaffolding;
     auto project = co_await invocation.session->send<contracts::Project>("POST", "/api/projects", json::write(body));
     if (!project) co_return failed(project.error());
 
@@ -57,7 +101,10 @@ Task<Outcome> create(Invocation invocation, CreateOptions options) {
         co_await invocation.session->enqueue(std::string(contracts::streams::kScaffolder), json::write(message));
     if (!queued)
         co_return failed(in_context(queued.error(), fmt::format("project {} is created but not queued", project->id)));
-    co_return Answer{json::to_value(*project), fmt::format("project {} created: {}", project->name, project->id), {}};
+    const std::string_view note =
+        scaffolded ? "" : "; nobody runs the scaffolder role: until somebody does, its code base is a README";
+    co_return Answer{
+        json::to_value(*project), fmt::format("project {} created: {}{}", project->name, project->id, note), {}};
 }
 
 Task<Outcome> list(Invocation invocation, int limit) {
@@ -80,6 +127,7 @@ Task<Outcome> get(Invocation invocation, std::string id) {
     const auto text = fields({{"project", project->id},
                               {"name", printable(project->name)},
                               {"status", std::string(json::name_of(project->status))},
+                              {"reason", printable(scaffolding_error(*project))},
                               {"modules", modules_text(*project)},
                               {"repository", project->repository_url.value_or("")},
                               {"created", project->created_at ? format_timestamp(*project->created_at) : ""},
@@ -117,6 +165,12 @@ void add_project_commands(CLI::App& app, Chosen& chosen) {
     create_command->add_option(
         "--test-command", options->test_command,
         "Run on every commit by a worker of its own, e.g. 'make test'; a task completes when it passes");
+    create_command->add_option("--template", options->from_template,
+                               "What its code base begins with: a template of ours, or any Copier template as "
+                               "URL[@REF] (default: standard)");
+    create_command
+        ->add_option("--data", options->data, "KEY=VALUE: an answer to a question of the template; several times")
+        ->allow_extra_args(false);
     create_command->footer("Example: orchestrator project create --name shop --modules backend,frontend");
     create_command->callback([&chosen, options] {
         chosen = Command{"project.create", [options](Invocation i) { return create(std::move(i), *options); }};

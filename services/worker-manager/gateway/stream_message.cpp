@@ -9,6 +9,7 @@
 #include "shared/contracts/queues/progress.hpp"
 #include "shared/contracts/queues/scaffolder.hpp"
 #include "shared/contracts/queues/worker_io.hpp"
+#include "shared/contracts/stream_table.hpp"
 #include "shared/contracts/streams.hpp"
 #include "shared/json/json.hpp"
 
@@ -121,6 +122,10 @@ Result<StreamMessage> check_stream_message(const GatewayIdentity& worker, std::s
 }
 
 Result<std::string> check_stream_question(const GatewayIdentity& worker, std::string_view stream) {
+    if (stream == streams::kScaffolder) {
+        if (auto allowed = permit(worker, "project.create"); !allowed) return std::unexpected(allowed.error());
+        return std::string(contracts::reader_group(stream));
+    }
     const bool engineering = stream == streams::kEngineering;
     if (!engineering && stream != streams::kDeploy)
         return forbidden(fmt::format("stream \"{}\" is not open to this worker's questions", stream));

@@ -6,6 +6,8 @@ const NodeDefinition& definition(Node node) {
     switch (node) {
         case Node::prepare:
             return kPrepare;
+        case Node::scaffold:
+            return kScaffold;
         case Node::create_worker:
             return kCreateWorker;
         case Node::develop:

@@ -50,6 +50,7 @@ struct NodeDefinition {
 };
 
 extern const NodeDefinition kPrepare;
+extern const NodeDefinition kScaffold;
 extern const NodeDefinition kCreateWorker;
 extern const NodeDefinition kDevelop;
 extern const NodeDefinition kBlocked;
