@@ -61,6 +61,7 @@ constexpr std::array kOwnSettings{
     Setting{text, "DOCKER_CAPABILITY", "", "refuse", "what a worker that asks for the capability docker gets; refuse; socket: this host's engine, which is root on this host for whatever the agent runs; runtime:NAME: an engine of its own, inside an OCI runtime that walls its root off, e.g. runtime:sysbox-runc", ""},
     Setting{integer, "IMAGE_KEEP_DAYS", "", "7", "days after its last use that a built image is removed; 0: never", ""},
     Setting{choice, "SCAFFOLDER", "", "on", "`dev`: whether it makes the first code base of a project from a template; off: a project begins with a README", "on|off"},
+    Setting{choice, "REPOSITORY_HOST", "", "local", "where the repositories of new projects are made: bare ones in the state directory, or in the organisation GITHUB_ORG", "local|github"},
     Setting{text, "COPIER", "", "", "the program Copier; default the one that tools/copier.sh installs, else copier in PATH", ""},
     Setting{integer, "SCAFFOLD_TIMEOUT", "", "300", "seconds that fetching a template may take, and applying it", ""},
     Setting{text, "TEMPLATE_DIRECTORIES", "", "", "directories of this machine, separated by commas, in which external templates may lie", ""},
@@ -290,6 +291,19 @@ std::optional<std::string> Configuration::optional_text(std::string_view name) c
 
 std::int64_t Configuration::integer(std::string_view name) const {
     return parse_number<std::int64_t>(text(name)).value_or(0);
+}
+std::vector<std::string> Configuration::list(std::string_view name) const {
+    std::vector<std::string> out;
+    const auto all = text(name);
+    for (std::size_t at = 0; at < all.size();) {
+        const auto end = std::min(all.find(',', at), all.size());
+        auto item = std::string_view(all).substr(at, end - at);
+        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+        while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
+        if (!item.empty()) out.emplace_back(item);
+        at = end + 1;
+    }
+    return out;
 }
 double Configuration::number(std::string_view name) const { return parse_number<double>(text(name)).value_or(0); }
 std::int64_t Configuration::bytes(std::string_view name) const { return parse_size(text(name)).value_or(0); }

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "shared/base/result.hpp"
 #include "shared/contracts/vocabulary.hpp"
@@ -43,6 +44,7 @@ class Configuration {
     std::string text(std::string_view name) const;  // empty: unset
     std::optional<std::string> optional_text(std::string_view name) const;
     std::int64_t integer(std::string_view name) const;
+    std::vector<std::string> list(std::string_view name) const;  // items between commas, without spaces around them
     double number(std::string_view name) const;
     std::int64_t bytes(std::string_view name) const;
     bool is_set(std::string_view name) const;

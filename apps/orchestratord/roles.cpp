@@ -10,9 +10,8 @@
 
 #include "apps/orchestratord/github_access.hpp"
 #include "apps/orchestratord/host_sessions.hpp"
+#include "apps/orchestratord/scaffolder_role.hpp"
 #include "services/api/service.hpp"
-#include "services/scaffolder/local_host.hpp"
-#include "services/scaffolder/service.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
 #include "services/worker-manager/runtime/docker_runtime.hpp"
 #include "services/worker-manager/runtime/host_process_runtime.hpp"
@@ -48,19 +47,6 @@ fs::path data_folder(const fs::path& name) {
         if (fs::exists(folder / name, error)) return folder / name;
     }
     return fs::path("/usr/share/codegen") / name.filename();
-}
-
-std::vector<std::string> split(std::string_view list) {
-    std::vector<std::string> out;
-    for (std::size_t at = 0; at < list.size();) {
-        const auto end = std::min(list.find(',', at), list.size());
-        auto item = list.substr(at, end - at);
-        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
-        while (!item.empty() && item.back() == ' ') item.remove_suffix(1);
-        if (!item.empty()) out.emplace_back(item);
-        at = end + 1;
-    }
-    return out;
 }
 
 // It becomes part of the names of streams.
@@ -131,7 +117,7 @@ struct Roles::Impl {
         options.body_limit = static_cast<std::size_t>(configuration.bytes("API_BODY_LIMIT"));
         options.allow_header_auth = configuration.integer("ALLOW_HEADER_AUTH") == 1;
         options.rate_limit = configuration.integer("API_RATE_LIMIT");
-        options.cors_origins = split(configuration.text("API_CORS_ORIGINS"));
+        options.cors_origins = configuration.list("API_CORS_ORIGINS");
         options.state_directory = state.path();
         options.secrets_key = configuration.text("SECRETS_KEY");
         options.secrets_key_file = configuration.text("SECRETS_KEY_FILE");
@@ -268,8 +254,8 @@ struct Roles::Impl {
         o.images.keep = std::chrono::hours(24) * configuration.integer("IMAGE_KEEP_DAYS");
         o.network = configuration.text("WORKER_NETWORK");
         o.host_sessions = host_sessions;
-        o.allowed_networks = split(configuration.text("WORKER_NETWORKS"));
-        o.egress_allow = split(configuration.text("EGRESS_ALLOW"));
+        o.allowed_networks = configuration.list("WORKER_NETWORKS");
+        o.egress_allow = configuration.list("EGRESS_ALLOW");
         o.max_tokens_per_task = configuration.integer("MAX_TOKENS_PER_TASK");
         o.provider_patience = std::chrono::seconds(configuration.integer("PROVIDER_PATIENCE"));
         o.providers = {worker_manager::anthropic_provider(configuration.text("ANTHROPIC_BASE_URL"),
@@ -301,31 +287,6 @@ struct Roles::Impl {
         if (auto admin = posix::read_file(state / "admin.token", 4096)) {
             while (!admin->empty() && admin->back() == '\n') admin->pop_back();
             o.secrets.push_back(std::move(*admin));
-        }
-        return o;
-    }
-    // The one that the project's scripts installed is started as a module: such a folder may be moved.
-    std::vector<std::string> copier_program() const {
-        if (const auto given = configuration.optional_text("COPIER")) return {*given};
-        const auto python = data_folder("build/copier") / "bin/python";
-        std::error_code ignored;
-        if (fs::exists(python, ignored)) return {python.string(), "-m", "copier"};
-        return {"copier"};
-    }
-    Result<scaffolder::ServiceOptions> scaffolder_options(const std::string& instance) const {
-        scaffolder::ServiceOptions o;
-        o.redis = redis;
-        o.instance = instance;
-        o.scaffolder.work = state / "scaffolding";
-        o.scaffolder.templates = data_folder("templates");
-        o.scaffolder.copier = copier_program();
-        o.scaffolder.timeout = std::chrono::seconds(configuration.integer("SCAFFOLD_TIMEOUT"));
-        o.scaffolder.rules.trusted = split(configuration.text("TEMPLATE_TRUSTED"));
-        for (const auto& directory : split(configuration.text("TEMPLATE_DIRECTORIES"))) {
-            if (!directory.starts_with('/'))
-                return fail(ErrorCategory::fatal, "configuration",
-                            fmt::format("TEMPLATE_DIRECTORIES: \"{}\" is no absolute path", directory));
-            o.scaffolder.rules.local_templates.emplace_back(directory);
         }
         return o;
     }
@@ -413,11 +374,11 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
     if (has("scaffolder")) {
         auto client = clients::ApiClient::make(d.executor, d.api_url(), *token);
         if (!client) co_return std::unexpected(in_context(client.error(), "API_URL"));
-        auto options = d.scaffolder_options(instance);
-        if (!options) co_return std::unexpected(options.error());
-        d.scaffolder = std::make_unique<scaffolder::Service>(
-            d.executor, std::move(*client), std::make_unique<scaffolder::LocalHost>(d.state / "repositories"),
-            std::move(*options));
+        auto made = make_scaffolder(d.executor, d.configuration,
+                                    {d.state.path(), data_folder("templates"), data_folder("build/copier")}, d.redis,
+                                    std::move(*client), instance, d.github);
+        if (!made) co_return std::unexpected(made.error());
+        d.scaffolder = std::move(*made);
     }
     if (has("worker-manager")) {
         auto lock = d.state.lock_role("worker-manager");
@@ -431,7 +392,7 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         auto runtime = co_await d.choose_runtime();
         if (!runtime) co_return std::unexpected(runtime.error());
         // What the manager would refuse later is refused before anybody is told that this runs.
-        if (auto rules = worker_manager::EgressRules::parse(split(d.configuration.text("EGRESS_ALLOW"))); !rules)
+        if (auto rules = worker_manager::EgressRules::parse(d.configuration.list("EGRESS_ALLOW")); !rules)
             co_return std::unexpected(rules.error());
         if (auto docker = d.check_docker_capability(); !docker) co_return std::unexpected(docker.error());
         if (auto people = d.check_people_options(); !people) co_return std::unexpected(people.error());

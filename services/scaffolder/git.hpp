@@ -11,20 +11,14 @@
 
 namespace codegen::scaffolder {
 
-// Where git talks to, and what it says there. Credentials are configuration values: they reach git through its
-// environment, never by an argument, a URL or a file.
-struct Remote {
-    std::string url;
-    std::vector<std::pair<std::string, std::string>> configuration{};  // e.g. http.extraHeader
-};
-
 struct GitCall {
     std::filesystem::path repository;  // GIT_DIR
     std::vector<std::string> arguments;
     std::filesystem::path work_tree{};
     std::string input{};
-    std::map<std::string, std::string> environment{};                  // e.g. who commits
-    std::vector<std::pair<std::string, std::string>> configuration{};  // beside ours
+    std::map<std::string, std::string> environment{};  // e.g. who commits
+    // Beside ours; may hold a credential, which reaches git through its environment, never by an argument or a file.
+    std::vector<std::pair<std::string, std::string>> configuration{};
     std::chrono::milliseconds timeout{120000};
 };
 

@@ -38,10 +38,16 @@ Task<Result<void>> push_to(fs::path repository, fs::path from) {
 
 }  // namespace
 
+std::string LocalHost::path_of(std::string_view project_id) const {
+    return fs::absolute(directory_ / fmt::format("{}.git", project_id)).string();
+}
+
+bool LocalHost::holds(std::string_view url, std::string_view project_id) const { return url == path_of(project_id); }
+
 Task<Result<Repository>> LocalHost::ensure(contracts::Project project) {
     if (!is_uuid(project.id))
         co_return fail(ErrorCategory::permanent, "invalid", fmt::format("project \"{}\": not a UUID", project.id));
-    co_return Repository{fs::absolute(directory_ / (project.id + ".git")).string()};
+    co_return Repository{path_of(project.id)};
 }
 
 Task<Result<Contents>> LocalHost::contents(Repository repository, std::string project_id, fs::path) {

@@ -7,6 +7,7 @@ namespace codegen::scaffolder {
 class LocalHost : public RepositoryHost {
   public:
     explicit LocalHost(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    bool holds(std::string_view url, std::string_view project_id) const override;
     Task<Result<Repository>> ensure(contracts::Project project) override;
     Task<Result<Contents>> contents(Repository repository, std::string project_id,
                                     std::filesystem::path scratch) override;
@@ -14,6 +15,7 @@ class LocalHost : public RepositoryHost {
     Task<Result<void>> push(Repository repository, std::filesystem::path from) override;
 
   private:
+    std::string path_of(std::string_view project_id) const;
     const std::filesystem::path directory_;
 };
 

@@ -29,6 +29,8 @@ struct Contents {
 class RepositoryHost {
   public:
     virtual ~RepositoryHost() = default;
+    // Whether `url`, which the project names as its own, is of this host and may be filled here.
+    virtual bool holds(std::string_view url, std::string_view project_id) const = 0;
     // Finds or makes the repository of this project.
     virtual Task<Result<Repository>> ensure(contracts::Project project) = 0;
     virtual Task<Result<Contents>> contents(Repository repository, std::string project_id,

@@ -41,17 +41,16 @@ void name_true_source(const fs::path& tree, const fs::path& folder, const std::s
 Task<Result<Made>> Scaffolder::make(std::string project_id, Tell tell) {
     auto project = co_await api_.get<contracts::Project>(target_of(project_id));
     if (!project) co_return std::unexpected(in_context(project.error(), "project " + project_id));
+    if (project->repository_url && !host_.holds(*project->repository_url, project->id)) {
+        // Somebody's own, elsewhere.
+        const auto url = *project->repository_url;
+        auto done = co_await finish(std::move(*project), {url});
+        if (!done) co_return std::unexpected(done.error());
+        co_return Made{url, 0, true};
+    }
     auto repository = co_await host_.ensure(*project);
     if (!repository) co_return std::unexpected(in_context(repository.error(), "repository"));
     step("ensured");
-    if (project->repository_url && *project->repository_url != repository->url) {
-        // Somebody's own, elsewhere.
-        repository->url = *project->repository_url;
-        repository->github_id = project->github_repo_id;
-        auto done = co_await finish(std::move(*project), *repository);
-        if (!done) co_return std::unexpected(done.error());
-        co_return Made{repository->url, 0, true};
-    }
     auto made = co_await fill(*project, *repository, std::move(tell));
     if (!made) co_return std::unexpected(made.error());
     step("pushed");
