@@ -97,6 +97,21 @@ http::Response lost() {
                          "the object instead of making it again");
 }
 
+// Fingerprints are made with the key for secrets: with another key, the same request has another one.
+std::string hash_of(const Context& context) {
+    const auto& request = context.request;
+    return fmt::format(
+        "{}:{}", context.secrets.key_id(),
+        context.secrets.fingerprint(fmt::format("{} {}\n{}", request.method, request.target, request.body)));
+}
+std::string_view hashed_with(std::string_view hash) { return hash.substr(0, hash.find(':')); }
+
+http::Response of_former_key() {
+    return http::problem(409,
+                         "this Idempotency-Key was used before the key for secrets was changed, so whether for this "
+                         "request is not known: look for what it should have made, then use another key");
+}
+
 std::string packed(const http::Response& response) {
     boost::json::object headers;
     for (const auto name : kKept)
@@ -148,6 +163,7 @@ Task<std::optional<http::Response>> claimed(const Context* context, Claim* claim
     if (done->at(2).rows.empty())
         co_return later(429, fmt::format("this token has {} idempotency keys of the last 24 hours", kMostKeys), 3600);
     const auto& row = done->at(2).rows.front();
+    if (hashed_with(row.text("request_hash")) != hashed_with(wanted)) co_return of_former_key();
     if (row.text("request_hash") != wanted)
         co_return http::problem(422, "this Idempotency-Key was used for another request",
                                 {{std::string(kHeader), "was used with another method, address or body"}});
@@ -206,8 +222,7 @@ Task<http::Response> Idempotency::answer(const Context* context) {
                                 {{std::string(kHeader), "expected 1 to 255 printable characters without blanks"}});
     co_await forget_the_old(&context->database, context->now);
     Claim claim{.scope = scope_of(context->caller), .key = key, .claimed_at = 0};
-    auto hash = context->secrets.fingerprint(
-        fmt::format("{} {}\n{}", context->request.method, context->request.target, context->request.body));
+    auto hash = hash_of(*context);
     auto other = co_await claimed(context, &claim, std::move(hash));
     if (other) co_return std::move(*other);
     OnceDatabase database(context->database, claim);

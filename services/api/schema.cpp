@@ -158,6 +158,10 @@ CREATE TABLE idempotency_keys (
     scope TEXT NOT NULL, key TEXT NOT NULL, request_hash TEXT NOT NULL, effect BIGINT NOT NULL, status BIGINT,
     response TEXT, claimed_at BIGINT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (scope, key));
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
+)"},
+            {10, "one key for secrets", R"(
+ALTER TABLE secret_keys ADD COLUMN place BIGINT NOT NULL DEFAULT 1;
+CREATE UNIQUE INDEX secret_keys_place ON secret_keys (place);
 )"}};
 }
 

@@ -21,16 +21,18 @@ bool in_word(char c) {
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
-// Where `word` stands in `text` by itself; npos: nowhere.
-std::size_t find_word(std::string_view text, std::string_view word) {
-    const auto same = [](char a, char b) { return lower(a) == b; };
-    for (auto from = text.begin(); from != text.end();) {
-        const auto at = std::search(from, text.end(), word.begin(), word.end(), same);
-        if (at == text.end()) break;
-        const auto end = at + static_cast<std::ptrdiff_t>(word.size());
-        if ((at == text.begin() || !in_word(at[-1])) && (end == text.end() || !in_word(*end)))
-            return static_cast<std::size_t>(at - text.begin());
-        from = at + 1;
+// Where the first of `words` stands in `text` by itself; npos: nowhere.
+std::size_t find_first(std::string_view text, std::span<const std::string> words) {
+    std::string word;
+    for (std::size_t at = 0; at < text.size();) {
+        if (!in_word(text[at])) {
+            ++at;
+            continue;
+        }
+        const auto begin = at;
+        word.clear();
+        for (; at < text.size() && in_word(text[at]); ++at) word += lower(text[at]);
+        if (std::ranges::find(words, word) != words.end()) return begin;
     }
     return std::string_view::npos;
 }
@@ -53,8 +55,7 @@ std::vector<std::string> search_words(std::string_view query) {
 }
 
 std::string excerpt_of(std::string_view text, std::span<const std::string> words) {
-    auto at = std::string_view::npos;
-    for (const auto& word : words) at = std::min(at, find_word(text, word));
+    const auto at = find_first(text, words);
     std::size_t begin = at == std::string_view::npos || at < kBefore ? 0 : at - kBefore;
     while (begin > 0 && begin < text.size() && continues_character(text[begin])) --begin;
     auto end = std::min(text.size(), begin + kExcerpt);

@@ -37,8 +37,11 @@ Result<SecretBox> read_key(const std::filesystem::path& file, std::string_view s
 
 Result<SecretBox> write_new_key(const std::filesystem::path& file) {
     const auto key = SecretBox::new_key();
-    if (auto written = posix::write_file_atomically(file, key, 0600); !written)
+    if (auto written = posix::write_new_file(file, key, 0600); !written) {
+        // Another process of this installation starts too: one key for both.
+        if (written.error().code == "exists") return read_key(file, "key for secrets");
         return std::unexpected(in_context(written.error(), "key for secrets"));
+    }
     log::info("a key for secrets was made; keep a copy: without it they are lost", {{"file", file.string()}});
     return SecretBox::from_text(key, file.string());
 }
@@ -155,8 +158,7 @@ Task<Result<SecretBox>> open_secrets(storage::Database* database, SecretKeySourc
     if (!box) co_return box;
     if (wanted->empty()) {
         auto noted = co_await database->query(
-            "INSERT INTO secret_keys (id, used_at, created_at) SELECT :id, :now, :now "
-            "WHERE NOT EXISTS (SELECT 1 FROM secret_keys)",
+            "INSERT INTO secret_keys (id, used_at, created_at) VALUES (:id, :now, :now) ON CONFLICT DO NOTHING",
             {{"id", box->key_id()}, {"now", to_micros(now)}});
         if (!noted) co_return std::unexpected(noted.error());
         wanted = co_await key_of_database(database);

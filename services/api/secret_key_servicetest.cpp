@@ -1,4 +1,6 @@
 // The key of the database's secrets: found, missing, wrong, and changed - while others write, and across a crash.
+#include <future>
+
 #include "services/api/api_fixture.hpp"
 #include "services/api/secret_key.hpp"
 #include "shared/async/scope.hpp"
@@ -71,6 +73,40 @@ TEST_F(SecretKeyTest, WithoutTheRightKeyNothingStarts) {
     options_.secrets_key = right;
     EXPECT_TRUE(started());
     EXPECT_EQ(value_of("github"), "plain-secret");
+}
+
+// As several processes with one state directory do at their first start.
+TEST_F(SecretKeyTest, WhoStartsAtOnceSharesOneKey) {
+    asio::io_context io;
+    const testing::TestStore fresh(io);
+    const testing::TempDirectory state;
+    const auto start_one = [&]() -> std::string {
+        asio::io_context own;
+        auto database = fresh.is_postgres() ? storage::open_postgres(own.get_executor(), fresh.url())
+                                            : storage::open_sqlite(fresh.url());
+        if (!database) return database.error().message;
+        Options options;
+        options.state_directory = state.path();
+        Service service(**database, options);
+        const auto outcome = testing::run(own, service.bootstrap());
+        return outcome ? "" : outcome.error().message;
+    };
+    std::vector<std::future<std::string>> starts;
+    for (int i = 0; i < 8; ++i) starts.push_back(std::async(std::launch::async, start_one));
+    for (auto& start : starts) EXPECT_EQ(start.get(), "");
+    EXPECT_EQ(start_one(), "");
+}
+
+TEST_F(SecretKeyTest, AnIdempotencyKeyOfBeforeARotationSaysSo) {
+    const auto repeated = [&] {
+        return send("POST", "/api/projects", admin_, R"({"name":"once"})", {{"Idempotency-Key", "of-before"}});
+    };
+    ASSERT_EQ(repeated().status, 201u);
+    ASSERT_TRUE(rotate());
+    restart();
+    const auto answer = repeated();
+    EXPECT_EQ(answer.status, 409u);
+    EXPECT_THAT(answer.body, HasSubstr("before the key for secrets was changed"));
 }
 
 TEST_F(SecretKeyTest, RotationEncryptsEverythingAnew) {

@@ -47,7 +47,9 @@ Result<std::string> read_file(const fs::path& path, std::size_t limit) {
 
 namespace {
 
-Result<void> write_whole(const fs::path& path, std::string_view content, mode_t mode, bool synced) {
+enum class Place { any, free };
+
+Result<void> write_whole(const fs::path& path, std::string_view content, mode_t mode, bool synced, Place place) {
     const auto temporary = path.parent_path() / fmt::format(".{}.{}", path.filename().string(), random_token(6));
     auto give_up = [&](std::string_view what) {
         const int e = errno;
@@ -64,7 +66,14 @@ Result<void> write_whole(const fs::path& path, std::string_view content, mode_t 
         done += static_cast<std::size_t>(n);
     }
     if (synced && ::fsync(fd.get()) != 0) return give_up("sync");
-    if (::rename(temporary.c_str(), path.c_str()) != 0) return give_up("rename");
+    if (place == Place::free) {
+        const int linked = ::link(temporary.c_str(), path.c_str()) == 0 ? 0 : errno;
+        ::unlink(temporary.c_str());
+        if (linked == EEXIST) return fail(ErrorCategory::permanent, "exists", path.string() + " is there already");
+        if (linked != 0) return errno_error(fmt::format("create {}", path.string()), linked);
+    } else if (::rename(temporary.c_str(), path.c_str()) != 0) {
+        return give_up("rename");
+    }
     if (!synced) return {};
     Fd directory(::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (directory) ::fsync(directory.get());
@@ -74,11 +83,15 @@ Result<void> write_whole(const fs::path& path, std::string_view content, mode_t 
 }  // namespace
 
 Result<void> write_file_atomically(const fs::path& path, std::string_view content, mode_t mode) {
-    return write_whole(path, content, mode, true);
+    return write_whole(path, content, mode, true, Place::any);
+}
+
+Result<void> write_new_file(const fs::path& path, std::string_view content, mode_t mode) {
+    return write_whole(path, content, mode, true, Place::free);
 }
 
 Result<void> replace_file(const fs::path& path, std::string_view content, mode_t mode) {
-    return write_whole(path, content, mode, false);
+    return write_whole(path, content, mode, false, Place::any);
 }
 
 Result<void> make_directory(const fs::path& path, mode_t mode) {

@@ -25,6 +25,10 @@ Result<void> write_file_atomically(const std::filesystem::path& path, std::strin
 // The same without the syncs, which can take 10 ms: whole for every reader, but gone or old after a power cut.
 Result<void> replace_file(const std::filesystem::path& path, std::string_view content, mode_t mode);
 
+// The same as write_file_atomically() where nothing stands yet; else error "exists" and nothing is changed, also when
+// several try at once.
+Result<void> write_new_file(const std::filesystem::path& path, std::string_view content, mode_t mode);
+
 // mkdir -p for the last element only, with exactly this mode whatever the umask; existing directories get the mode too.
 Result<void> make_directory(const std::filesystem::path& path, mode_t mode);
 

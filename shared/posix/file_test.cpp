@@ -31,6 +31,16 @@ TEST_F(FileTest, WritesAtomicallyWithTheModeAndReadsBack) {
     EXPECT_EQ(std::distance(fs::directory_iterator(directory_), {}), 1) << "a temporary was left";
 }
 
+TEST_F(FileTest, ANewFileIsOnlyMadeWhereNoneIs) {
+    ASSERT_TRUE(write_new_file(directory_ / "key", "first", 0600));
+    const auto again = write_new_file(directory_ / "key", "second", 0600);
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, "exists");
+    EXPECT_EQ(read_file(directory_ / "key", 100).value(), "first");
+    EXPECT_FALSE(write_new_file(directory_ / "no" / "key", "x", 0600));
+    EXPECT_EQ(std::distance(fs::directory_iterator(directory_), {}), 1) << "a temporary was left";
+}
+
 TEST_F(FileTest, RefusesLinksSpecialFilesAndLargeOnes) {
     ASSERT_TRUE(write_file_atomically(directory_ / "real", "12345", 0600));
     fs::create_symlink(directory_ / "real", directory_ / "link");
