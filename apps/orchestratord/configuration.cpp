@@ -91,6 +91,14 @@ constexpr std::array kOwnSettings{
     Setting{secret, "GITHUB_APP_PRIVATE_KEY", "", "", "the App's private key, PEM (line breaks may be written as \\n); stays in the control plane", ""},
     Setting{text, "GITHUB_APP_PRIVATE_KEY_FILE", "", "", "file that holds it", ""},
     Setting{text, "GITHUB_API_URL", "", "https://api.github.com", "where GitHub's API is; GitHub Enterprise Server: https://HOST/api/v3", ""},
+    Setting{secret, "INFRA_TOKEN", "", "", "infra-service's token for the API, which alone reads the keys of servers; default the file infra.token in the state directory", ""},
+    Setting{text, "ANSIBLE_PLAYBOOK", "", "ansible-playbook", "the program that provisions servers; Debian's package ansible-core has it", ""},
+    Setting{integer, "PROVISION_TIMEOUT", "", "900", "seconds that a provisioning may take; then every process of it is stopped", ""},
+    Setting{integer, "PROVISION_PARALLEL", "", "4", "servers that one infra-service works on at once", ""},
+    Setting{text, "PROVISION_PORTS", "", "80,443", "ports that the firewall of a server lets in, beside SSH's and those that are allocated on it", ""},
+    Setting{text, "TIME4VPS_URL", "", "https://billing.time4vps.com/api", "where Time4VPS' API is", ""},
+    Setting{text, "TIME4VPS_USER", "", "", "login of the account at Time4VPS whose servers may be installed anew", ""},
+    Setting{secret, "TIME4VPS_PASSWORD", "", "", "its password", ""},
 };
 // clang-format on
 

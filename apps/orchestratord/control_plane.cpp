@@ -105,7 +105,7 @@ class Process {
 
     std::vector<std::string> role_names() const {
         if (!options_.dev) return options_.roles;
-        std::vector<std::string> out{"api", "workflow", "worker-manager"};
+        std::vector<std::string> out{"api", "workflow", "worker-manager", "infra-service"};
         if (configuration_.text("SCAFFOLDER") == "on") out.emplace_back("scaffolder");
         return out;
     }
@@ -134,7 +134,7 @@ class Process {
     // Read anew: the api role makes them.
     std::vector<std::string> known_tokens() const {
         std::vector<std::string> out{configuration_.text("SERVICE_TOKEN")};
-        for (const auto* file : {"admin.token", "service.token"}) {
+        for (const auto* file : {"admin.token", "service.token", "infra.token"}) {
             auto token = posix::read_file(state_ / file, 4096);
             if (!token) continue;
             while (token->ends_with('\n')) token->pop_back();

@@ -75,9 +75,11 @@ int main(int argc, char** argv) {
         command->add_option("--ready-file", options.ready_file, "the same, into a file made for it");
         add_setting_flags(*command, flags);
     }
-    serve->add_option("--role", options.roles, "api, workflow, scaffolder or worker-manager; several times")
+    serve
+        ->add_option("--role", options.roles,
+                     "api, workflow, scaffolder, worker-manager or infra-service; several times")
         ->required()
-        ->check(CLI::IsMember({"api", "workflow", "scaffolder", "worker-manager"}));
+        ->check(CLI::IsMember({"api", "workflow", "scaffolder", "worker-manager", "infra-service"}));
     std::filesystem::path target;
     bool force = false;
     auto* backup = app.add_subcommand(

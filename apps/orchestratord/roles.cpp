@@ -10,6 +10,7 @@
 
 #include "apps/orchestratord/github_access.hpp"
 #include "apps/orchestratord/host_sessions.hpp"
+#include "apps/orchestratord/infra_role.hpp"
 #include "apps/orchestratord/scaffolder_role.hpp"
 #include "services/api/service.hpp"
 #include "services/worker-manager/gateway/settings.hpp"
@@ -100,6 +101,7 @@ struct Roles::Impl {
     std::unique_ptr<workflow::Service> workflow;
     std::unique_ptr<scaffolder::Service> scaffolder;
     std::unique_ptr<worker_manager::Service> manager;
+    std::unique_ptr<infra::Service> infra;
     posix::Fd manager_lock;  // one manager a directory
     std::map<contracts::AgentType, fs::path> host_sessions;
     std::optional<clients::GitHubClient> github;  // of roles that use it
@@ -323,6 +325,23 @@ struct Roles::Impl {
         auto outcome = co_await manager->run();
         finished("worker-manager", outcome);
     }
+    Task<void> run_infra() {
+        auto outcome = co_await infra->run();
+        finished("infra-service", outcome);
+    }
+    Result<void> open_infra(const std::string& instance) {
+        auto options = infra_options(configuration, state);
+        if (!options) return std::unexpected(options.error());
+        auto token = infra_token(configuration, state);
+        if (!token) return std::unexpected(token.error());
+        auto client = clients::ApiClient::make(executor, api_url(), *token);
+        if (!client) return std::unexpected(in_context(client.error(), "API_URL"));
+        options->redis = redis;
+        options->instance = instance;
+        options->work.playbooks = data_folder("services/infra-service/playbooks");
+        infra = std::make_unique<infra::Service>(executor, *database, std::move(*client), std::move(*options));
+        return {};
+    }
 };
 
 Roles::Roles(asio::any_io_executor executor, const Configuration& configuration, const StateDirectory& state,
@@ -352,6 +371,8 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
     // One `dev` a directory takes its pending entries over at once; copies of `serve` are told apart by their pid.
     const auto instance =
         shared ? fmt::format("{}-{}-{}", d.state.instance_id(), host_name(), ::getpid()) : d.state.instance_id();
+    if (has("infra-service"))
+        if (auto opened = d.open_infra(instance); !opened) co_return std::unexpected(opened.error());
     if (has("workflow")) {
         auto client = clients::ApiClient::make(d.executor, d.api_url(), *token);
         if (!client) co_return std::unexpected(in_context(client.error(), "API_URL"));
@@ -421,6 +442,7 @@ Task<Result<void>> Roles::run() {
     if (d.workflow) d.scope.spawn("workflow", d.run_workflow());
     if (d.scaffolder) d.scope.spawn("scaffolder", d.run_scaffolder());
     if (d.manager) d.scope.spawn("worker-manager", d.run_manager());
+    if (d.infra) d.scope.spawn("infra-service", d.run_infra());
     co_await d.ended.async_wait(async::use_tuple);
     if (d.failure) co_return std::unexpected(*d.failure);
     co_return Result<void>{};
@@ -430,6 +452,7 @@ Task<void> Roles::stop() {
     auto& d = *impl_;
     if (d.workflow) d.workflow->stop();
     if (d.scaffolder) d.scaffolder->stop();
+    if (d.infra) d.infra->stop();
     if (d.manager) co_await d.manager->stop();
     co_await d.scope.drain();
     if (d.server) co_await d.server->stop(kStopGrace);

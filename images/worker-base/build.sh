@@ -1,11 +1,12 @@
 #!/bin/sh
 # Makes a look-alike of debian:<release>-slim from Debian packages, for machines that reach no container registry.
-#   build.sh RELEASE OUT.tar [PACKAGE,...]     packages beside ca-certificates
+#   build.sh RELEASE OUT.tar [PACKAGE,... [lists]]     packages beside ca-certificates; with `lists` apt's lists stay in it
 # Uses the host's own archives when the host is of that release, and its apt proxies and time settings always.
 set -eu
 release=$1
 out=$2
 packages=ca-certificates${3:+,$3}
+lists=${4:-}
 partial=${out%.tar}.partial.tar   # mmdebstrap goes by the ending
 command -v mmdebstrap >/dev/null || { echo "mmdebstrap is missing: apt-get install mmdebstrap" >&2; exit 1; }
 
@@ -25,6 +26,7 @@ if [ "$host_release" = "$release" ]; then
 fi
 
 echo "making a Debian $release root with mmdebstrap (about 20 s)"
+if [ "$lists" = lists ]; then set -- "$@" --skip=cleanup/apt/lists; fi
 mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$options" "$release" "$partial" "$@" 2>&1
 mv "$partial" "$out"
 echo "made $out ($(($(stat -c %s "$out") / 1048576)) MB)"

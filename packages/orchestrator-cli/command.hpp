@@ -33,6 +33,7 @@ void add_image_commands(CLI::App& app, Chosen& chosen);
 void add_contracts_commands(CLI::App& app, Chosen& chosen);
 void add_deploy_commands(CLI::App& app, Chosen& chosen);
 void add_infra_commands(CLI::App& app, Chosen& chosen);
+CLI::App* add_server_commands(CLI::App& infra, Chosen& chosen);  // infra server ...
 void add_dead_letter_commands(CLI::App& app, Chosen& chosen);
 void add_mcp_command(CLI::App& app, Chosen& chosen);
 void add_about_commands(CLI::App& app, Chosen& chosen);  // completion, man

@@ -17,7 +17,8 @@ constexpr std::chrono::seconds kMissingLimit{60};
 // A role that is just starting makes its group within this.
 constexpr std::chrono::seconds kRoleStart{5};
 
-// Nobody takes from this queue: nothing is written that would wait for ever. What cannot be known does not hinder.
+}  // namespace
+
 Task<std::expected<void, Failure>> check_taken(std::shared_ptr<Session> session, StartQueue queue) {
     const auto deadline = steady_clock::now() + kRoleStart;
     for (;;) {
@@ -36,12 +37,12 @@ Task<std::expected<void, Failure>> check_taken(std::shared_ptr<Session> session,
         boost::json::object{{"stream", queue.stream}, {"role", queue.role}}, kUnavailable});
 }
 
-}  // namespace
-
 const StartQueue kEngineeringQueue{contracts::streams::kEngineering, contracts::streams::kCapabilityWorkersGroup,
                                    "the workflow role"};
 const StartQueue kDeployQueue{contracts::streams::kDeploy, contracts::streams::kCapabilityWorkersGroup,
                               "a role that deploys"};
+const StartQueue kProvisionerQueue{contracts::streams::kProvisioner, contracts::streams::kInfrastructureGroup,
+                                   "the infra-service role"};
 
 // Until the task has ended. Returns kTimedOut's failure with the task's last state when that takes too long.
 Task<Outcome> wait_for_task(Invocation invocation, std::string task_id, WaitOptions options) {

@@ -22,6 +22,11 @@ struct StartQueue {
 };
 extern const StartQueue kEngineeringQueue;
 extern const StartQueue kDeployQueue;
+extern const StartQueue kProvisionerQueue;
+
+// The failure "no_role" when nobody takes from the queue: what is not written does not wait for ever. A role that is
+// just starting is waited for; what cannot be known does not hinder.
+Task<std::expected<void, Failure>> check_taken(std::shared_ptr<Session> session, StartQueue queue);
 
 // Writes the task and then its message; a task of this id that is there already (a repeat) is taken as it is, and what
 // takes the message knows it by the task's id. Refused, with nothing written, when no running role takes from the

@@ -22,6 +22,9 @@ std::string write_key(const storage::Row& row) {
 constexpr Table kTable{
     .name = "api_keys", .what = "api-key", .id = Page::Id::text, .write = write_key, .reference = "project_id"};
 
+// Keys of this name open servers.
+constexpr std::string_view kInfrastructurePrefix = "infra-";
+
 // Which key an address means: the one of ?project_id=, else the system's.
 Where addressed(const Context& context) {
     Where where;
@@ -67,6 +70,8 @@ Task<http::Response> create(const Context* context) {
 Task<http::Response> get(const Context* context) {
     if (context->caller.kind != contracts::TokenKind::service || context->caller.acting)
         co_return http::problem(403, "only a service that speaks for itself may read a key");
+    if (context->param("service").starts_with(kInfrastructurePrefix) && !reads_infrastructure_secrets(context->caller))
+        co_return http::problem(403, "only infra-service may read this key");
     auto where = addressed(*context);
     auto rows = co_await context->database.query("SELECT * FROM api_keys" + where.sql(), where.parameters);
     if (!rows) co_return problem_of(rows.error());

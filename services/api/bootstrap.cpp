@@ -13,38 +13,51 @@ namespace {
 
 constexpr std::size_t kLongestTokenFile = 4096;
 
-// The token that `file` holds and the database knows under `kind` stays; else a new one replaces both.
-Task<Result<void>> ensure_token(storage::Database* database, std::filesystem::path file, std::string kind,
-                                std::optional<std::int64_t> user_id, Timestamp now) {
+struct OwnToken {
+    std::string id;
+    std::string kind;
+    std::optional<std::int64_t> user_id = {};
+    std::string actions = "[]";
+};
+
+// The token that `file` holds and the database knows under its id stays; else a new one replaces both.
+Task<Result<void>> ensure_token(storage::Database* database, std::filesystem::path file, OwnToken token,
+                                Timestamp now) {
     auto present = posix::read_file(file, kLongestTokenFile);
     if (!present && present.error().code != "not_found") co_return std::unexpected(present.error());
     if (present) {
         while (present->ends_with('\n')) present->pop_back();
         auto known =
-            co_await database->query("SELECT id FROM tokens WHERE id = :id AND kind = :id AND secret_hash = :hash",
-                                     {{"id", kind}, {"hash", sha256_hex(*present)}});
+            co_await database->query("SELECT id FROM tokens WHERE id = :id AND kind = :kind AND secret_hash = :hash",
+                                     {{"id", token.id}, {"kind", token.kind}, {"hash", sha256_hex(*present)}});
         if (!known) co_return std::unexpected(known.error());
         if (!known->rows.empty()) co_return Result<void>();
     }
     // Database first: a crash in between leaves a file that the next start finds unknown and replaces.
     const auto secret = random_token();
     std::vector<storage::Statement> statements;
-    statements.push_back({"DELETE FROM tokens WHERE id = :id", {{"id", kind}}, {}});
+    statements.push_back({"DELETE FROM tokens WHERE id = :id", {{"id", token.id}}, {}});
     statements.push_back(
         {"INSERT INTO tokens (id, kind, user_id, actions, secret_hash, request_hash, created_at) "
-         "VALUES (:id, :id, :user_id, '[]', :secret_hash, '', :now)",
-         {{"id", kind}, {"user_id", user_id}, {"secret_hash", sha256_hex(secret)}, {"now", to_micros(now)}},
+         "VALUES (:id, :kind, :user_id, :actions, :secret_hash, '', :now)",
+         {{"id", token.id},
+          {"kind", token.kind},
+          {"user_id", token.user_id},
+          {"actions", token.actions},
+          {"secret_hash", sha256_hex(secret)},
+          {"now", to_micros(now)}},
          {}});
     auto stored = co_await database->atomically(std::move(statements));
     if (!stored) co_return std::unexpected(stored.error());
     if (auto written = posix::write_file_atomically(file, secret, 0600); !written) {
-        co_return std::unexpected(in_context(written.error(), kind + " token"));
+        co_return std::unexpected(in_context(written.error(), token.id + " token"));
     }
     if (stored->at(0).affected > 0) {
-        log::warning(kind + " token made anew: its file was missing or unknown to the database; the former is revoked",
-                     {{"file", file.string()}});
+        log::warning(
+            token.id + " token made anew: its file was missing or unknown to the database; the former is revoked",
+            {{"file", file.string()}});
     } else {
-        log::info(kind + " token made", {{"file", file.string()}});
+        log::info(token.id + " token made", {{"file", file.string()}});
     }
     co_return Result<void>();
 }
@@ -60,10 +73,15 @@ Task<Result<void>> prepare_store(storage::Database* database, std::filesystem::p
         {{"now", to_micros(now)}});
     if (!admin) co_return std::unexpected(admin.error());
     if (admin->affected > 0) log::info("admin user made", {{"user_id", "1"}});
-    auto admin_token = co_await ensure_token(database, state_directory / "admin.token", "admin", 1, now);
+    auto admin_token = co_await ensure_token(database, state_directory / "admin.token", {"admin", "admin", 1}, now);
     if (!admin_token) co_return admin_token;
-    auto service_token = co_await ensure_token(database, state_directory / "service.token", "service", {}, now);
-    co_return service_token;
+    auto service_token =
+        co_await ensure_token(database, state_directory / "service.token", {"service", "service"}, now);
+    if (!service_token) co_return service_token;
+    // All that a service may, and by saying so also kInfrastructureSecrets, which has to be named.
+    auto infra_token =
+        co_await ensure_token(database, state_directory / "infra.token", {"infra", "service", {}, R"(["*"])"}, now);
+    co_return infra_token;
 }
 
 }  // namespace codegen::api

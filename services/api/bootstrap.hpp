@@ -1,4 +1,4 @@
-// The first start: tables, the admin user, the two tokens in files.
+// The first start: tables, the admin user, the three tokens in files.
 #pragma once
 #include <filesystem>
 

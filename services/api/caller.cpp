@@ -101,6 +101,10 @@ bool permits(const std::vector<std::string>& patterns, std::string_view action) 
     });
 }
 
+bool reads_infrastructure_secrets(const Caller& caller) {
+    return caller.kind == TokenKind::service && !caller.acting && permits(caller.actions, kInfrastructureSecrets);
+}
+
 std::string sha256_hex(std::string_view text) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned int size = 0;

@@ -36,6 +36,11 @@ struct Caller {
 // Does one of `patterns` ("*", "project.*", "project.get") allow `action`? None allows nothing.
 bool permits(const std::vector<std::string>& patterns, std::string_view action);
 
+// The keys that servers are entered with: a service for itself whose token names kInfrastructureSecrets among its
+// actions. A token without actions, which may do everything else, may not.
+bool reads_infrastructure_secrets(const Caller& caller);
+inline constexpr std::string_view kInfrastructureSecrets = "infra.secrets";
+
 std::string sha256_hex(std::string_view text);
 
 // The caller, or the answer that refuses it (401, 403, 503).

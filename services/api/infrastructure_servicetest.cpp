@@ -84,6 +84,39 @@ TEST_F(InfrastructureTest, AServerIsMadeReadChangedAndItsKeyNeverReturned) {
     start();
 }
 
+TEST_F(InfrastructureTest, OnlyInfraServiceReadsKeysThatOpenServers) {
+    const auto infra = read("infra.token");
+    made("/api/servers", {{"handle", "vps-1"},
+                          {"host", "vps1.test"},
+                          {"public_ip", "203.0.113.1"},
+                          {"ssh_key_enc", "-----BEGIN KEY----- very-private"}});
+    make_server("vps-2");
+    const auto target = "/api/servers/vps-1/ssh-key";
+    const auto answer = send("GET", target, infra);
+    EXPECT_EQ(text(must(200, answer), "private_key"), "-----BEGIN KEY----- very-private");
+    EXPECT_EQ(answer.headers.get("Cache-Control"), "no-store");
+    EXPECT_THAT(send("GET", "/api/servers/vps-2/ssh-key", infra).body, HasSubstr("has no private key"));
+    EXPECT_EQ(send("GET", "/api/servers/vps-9/ssh-key", infra).status, 404u);
+    made("/api/api-keys", {{"service", "infra-ssh"}, {"value", "ours"}, {"type", "system"}});
+    EXPECT_EQ(text(must(200, send("GET", "/api/api-keys/infra-ssh", infra)), "value"), "ours");
+
+    // The roles' token, an admin's, a service that acts for somebody, one with other actions.
+    const auto user = make_user(77);
+    const auto bound = make_token({{"kind", "service"}, {"actions", {"infra.servers"}}});
+    for (const auto* place : {target, "/api/api-keys/infra-ssh"}) {
+        for (const auto& token : {control_, admin_, user_token(user), bound}) {
+            const auto refused = send("GET", place, token);
+            EXPECT_EQ(refused.status, 403u) << refused.body;
+            EXPECT_THAT(refused.body, Not(HasSubstr("private-")));
+        }
+        EXPECT_EQ(send("GET", place, infra, {}, {{"X-Telegram-ID", "77"}}).status, 403u);
+    }
+    // It does what every service does.
+    EXPECT_EQ(send("PATCH", "/api/servers/vps-1", infra, R"({"status": "ready"})").status, 200u);
+    EXPECT_EQ(send("PATCH", "/api/servers/vps-1", infra, R"({"ssh_key_enc": null})").status, 200u);
+    EXPECT_EQ(send("GET", target, infra).status, 404u);
+}
+
 TEST_F(InfrastructureTest, ServersComeInPages) {
     for (int i = 0; i < 5; ++i) make_server("vps-" + std::to_string(i));
     std::string target = "/api/servers?limit=2";

@@ -44,6 +44,7 @@ const std::map<std::string, Expected> kExpected{
     {"GET /api/servers", {200, 200, 200, 200, 200, 200}},
     {"GET /api/servers/{handle}", {200, 200, 404, 200, 404, 200}},  // the owner's project has a port on it
     {"PATCH /api/servers/{handle}", {200, 200, 403, 403, 403, 403}},
+    {"GET /api/servers/{handle}/ssh-key", {403, 403, 403, 403, 403, 403}},  // infra-service's token alone
     {"GET /api/servers/{handle}/ports", {200, 200, 404, 200, 404, 200}},
     {"POST /api/servers/{handle}/ports", {201, 201, 403, 403, 403, 403}},
     {"GET /api/servers/{handle}/incidents", {200, 200, 404, 200, 404, 200}},

@@ -2,6 +2,7 @@
 #include "services/api/columns.hpp"
 #include "services/api/objects.hpp"
 #include "shared/contracts/dto/infrastructure.hpp"
+#include "shared/logging/log.hpp"
 
 namespace codegen::api {
 namespace {
@@ -75,6 +76,27 @@ Task<http::Response> set_status(const Context* context, ServerStatus status) {
     changes.set("status", value_of(status));
     return answer_changed(context, &kServers, visible(*context), handle_of(*context), std::move(changes));
 }
+// For infra-service alone: its token names the action, which other service tokens do not.
+Task<http::Response> ssh_key(const Context* context) {
+    if (!reads_infrastructure_secrets(context->caller))
+        co_return http::problem(403, "only infra-service may read the key of a server");
+    const auto handle = handle_of(*context);
+    auto rows = co_await context->database.query("SELECT ssh_key_enc FROM servers WHERE handle = :handle",
+                                                 {{"handle", handle}});
+    if (!rows) co_return problem_of(rows.error());
+    if (rows->rows.empty()) co_return not_found(kServers.what, handle);
+    const auto sealed = rows->rows.front().optional_text("ssh_key_enc");
+    if (!sealed) co_return http::problem(404, "server " + handle.substr(0, 100) + " has no private key");
+    auto key = context->secrets.open(*sealed, sealed_place(kServers, handle));
+    if (!key) {
+        log::error("the key of a server does not open", {{"server", handle}, {"error", key.error().message}});
+        co_return http::problem(503, "the key cannot be decrypted; the reason is in the log of the api");
+    }
+    auto response = json_text(200, json::write(contracts::ServerKey{handle, std::move(*key)}));
+    response.headers.set("Cache-Control", "no-store");
+    co_return response;
+}
+
 // What happens then is for the scheduler, which reads the status.
 Task<http::Response> force_rebuild(const Context* context) { return set_status(context, ServerStatus::force_rebuild); }
 Task<http::Response> provision(const Context* context) { return set_status(context, ServerStatus::pending_setup); }
@@ -162,6 +184,14 @@ constexpr RouteSpec kRoutes[] = {
      {.summary = "Change some fields of a server",
       .request = contract("ServerPatch"),
       .response = contract("Server"),
+      .answers = {200, 404}}},
+    {"GET",
+     "/api/servers/{handle}/ssh-key",
+     Access::control,
+     "",
+     ssh_key,
+     {.summary = "The private key of a server, for infra-service",
+      .response = contract("ServerKey"),
       .answers = {200, 404}}},
     {"GET",
      "/api/servers/{handle}/ports",

@@ -36,10 +36,10 @@ class Service {
     ~Service();
 
     // Before the first request: migrates the tables; at the first start makes the admin user (id 1) and the tokens in
-    // <state>/admin.token and <state>/service.token (0600, without a newline; the database holds only SHA-256s). A file
-    // that is missing, or whose token the database does not know, is written anew and its former token revoked; a line
-    // in the log says so. Fatal: cors_origins holds what is none; the key is not the one that the database's secrets
-    // are encrypted with.
+    // <state>/admin.token, <state>/service.token and <state>/infra.token (0600, without a newline; the database holds
+    // only SHA-256s). A file that is missing, or whose token the database does not know, is written anew and its former
+    // token revoked; a line in the log says so. Fatal: cors_origins holds what is none; the key is not the one that the
+    // database's secrets are encrypted with.
     Task<Result<void>> bootstrap();
 
     http::Handler handler();

@@ -18,10 +18,10 @@ class ServiceTest : public ApiFixture {
     }
 };
 
-TEST_F(ServiceTest, TheFirstStartMakesTheAdminAndTwoTokenFiles) {
+TEST_F(ServiceTest, TheFirstStartMakesTheAdminAndItsTokenFiles) {
     const auto user = must(200, admin("GET", "/api/users/1"));
     EXPECT_TRUE(user.at("is_admin").as_bool());
-    for (const auto* name : {"admin.token", "service.token"}) {
+    for (const auto* name : {"admin.token", "service.token", "infra.token"}) {
         struct stat status{};
         ASSERT_EQ(::stat((directory_ / name).c_str(), &status), 0);
         EXPECT_EQ(status.st_mode & 0777, 0600u) << name;

@@ -65,6 +65,7 @@
     X(Server)                    \
     X(ServerCreate)              \
     X(ServerPatch)               \
+    X(ServerKey)                 \
     X(Allocation)                \
     X(AllocationCreate)          \
     X(Incident)                  \

@@ -14,7 +14,7 @@ struct StreamReader {
 struct StreamDescription {
     std::string_view address;                     // "worker:{worker_id}:input"
     std::array<std::string_view, 4> messages{};   // contracts; one of them
-    std::array<std::string_view, 4> writers{};    // roles
+    std::array<std::string_view, 5> writers{};    // roles
     std::array<StreamReader, 2> readers{};        // with a consumer group, one each
     std::array<std::string_view, 3> observers{};  // without one
     std::string_view summary{};

@@ -63,6 +63,7 @@ Shape shape_of(const std::string& message) {
         {"DeveloperWorkerOutput", {"status"}},
         {"EngineeringMessage", {}},
         {"POWorkerInput", {}},
+        {"ProvisionerMessage", {}},
         {"ScaffolderMessage", {}},
         {"ScaffolderResult", {"status"}},
         {"WorkerLifecycleEvent", {"event"}},
@@ -168,6 +169,12 @@ TEST_P(Malformed, EveryConsumedStreamKeepsWhatItCannotReadAndGoesOn) {
                  json::serialize(json::object{
                      {"request_id", request}, {"task_id", new_uuid()}, {"project_id", project}, {"prompt", "do it"}})});
     EXPECT_EQ(direct_answer(plane, "worker:developer:output", request).at("worker_id"), pooled.at("name"));
+    // provisioner:queue: a server that is not there is answered, too.
+    plane.redis(
+        {"XADD", "provisioner:queue", "*", "data",
+         json::serialize(json::object{{"server_handle", "nowhere"}, {"callback_stream", "malformed:servers"}})});
+    eventually("infra-service answers", [&] { return !messages(plane, "malformed:servers").empty(); });
+    EXPECT_EQ(messages(plane, "malformed:servers")[0].at("status").as_string(), "failed");
     // worker:commands:{host}, worker:lifecycle:{host}: what a manager was given by another one.
     const json::object question{
         {"command", "status"}, {"worker_id", po}, {"callback_stream", "malformed:answers"}, {"request_id", new_uuid()}};

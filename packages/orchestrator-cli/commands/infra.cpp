@@ -75,21 +75,28 @@ CLI::IsMember names_of() {
 
 void add_infra_commands(CLI::App& app, Chosen& chosen) {
     auto* group =
-        app.add_subcommand("infra", "Servers that projects run on: servers, incidents")->require_subcommand(1);
+        app.add_subcommand("infra", "Servers that projects run on: server, servers, incidents")->require_subcommand(1);
+    auto* server = add_server_commands(*group, chosen);
     auto options = std::make_shared<Options>();
     const auto limited = [&](CLI::App* command) {
         command->add_option("--limit", options->limit, "At most this many (default 100)")->check(CLI::Range(1, 500));
         return command;
     };
-    auto* servers_command = limited(group->add_subcommand("servers", "List servers"));
-    servers_command->add_flag("--managed", options->managed, "Only those that are managed from here");
-    servers_command->add_option("--status", options->status, "Only those with this status")
-        ->check(names_of<contracts::ServerStatus>());
-    servers_command->footer(
-        "Examples:\n  orchestrator infra servers\n  orchestrator infra servers --managed --status ready");
-    servers_command->callback([&chosen, options] {
-        chosen = Command{"infra.servers", [options](Invocation i) { return servers(std::move(i), *options); }};
-    });
+    // The same under both names.
+    for (const auto& [parent, name, words] :
+         {std::tuple{group, "servers", "infra servers"}, std::tuple{server, "list", "infra server list"}}) {
+        auto* command = limited(parent->add_subcommand(name, "List servers"));
+        command->add_flag("--managed", options->managed, "Only those that are managed from here");
+        command->add_option("--status", options->status, "Only those with this status")
+            ->check(names_of<contracts::ServerStatus>());
+        command->footer(
+            fmt::format("Examples:\n  orchestrator {0}\n  orchestrator {0} --managed --status ready", words));
+        std::string permission(words);
+        std::ranges::replace(permission, ' ', '.');
+        command->callback([&chosen, options, permission] {
+            chosen = Command{permission, [options](Invocation i) { return servers(std::move(i), *options); }};
+        });
+    }
 
     auto* incidents_command = limited(group->add_subcommand("incidents", "List incidents"));
     auto* active = incidents_command->add_flag("--active", options->active, "Only those that are not over");

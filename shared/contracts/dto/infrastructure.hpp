@@ -130,6 +130,13 @@ BOOST_DESCRIBE_STRUCT(ServerPatch, (),
                        used_ram_mb, used_disk_mb, os_template, is_managed, status, notes, last_health_check,
                        provisioning_attempts, provisioning_started_at, last_incident, labels))
 
+// GET /servers/{handle}/ssh-key, the only answer that holds it.
+struct ServerKey {
+    std::string handle;
+    std::string private_key;
+};
+BOOST_DESCRIBE_STRUCT(ServerKey, (), (handle, private_key))
+
 struct Allocation {
     std::int64_t id = 0;
     std::string server_handle;

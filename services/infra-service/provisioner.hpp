@@ -1,0 +1,47 @@
+// Messages in, results out: one provisioning of a server at a time, several servers at once.
+#pragma once
+#include <memory>
+
+#include "services/infra-service/work.hpp"
+#include "shared/async/scope.hpp"
+#include "shared/redis/client.hpp"
+
+namespace codegen::infra {
+
+struct ProvisionerOptions {
+    std::size_t parallel = 4;                // servers worked on at once by this process
+    std::chrono::milliseconds lease{60000};  // a process that died blocks its server no longer than this
+    std::chrono::milliseconds poll{1000};    // how often a server that somebody has is looked at again
+    Clock clock = system_now;
+};
+
+// Use on one thread; everything given outlives it.
+class Provisioner {
+  public:
+    Provisioner(Records& records, Store& store, redis::Client& redis, Work& work, async::Scope& scope,
+                ProvisionerOptions options);
+
+    // Returns when the result is on its way. A request that is known already is not worked on twice; one that was told
+    // of is told of again. A server that is not there: its result says so, and the error is permanent.
+    Task<Result<void>> handle(contracts::ProvisionerMessage message);
+
+  private:
+    Task<Result<void>> with_lease(contracts::ProvisionerMessage message, Lease lease);
+    Task<Result<bool>> take(contracts::ProvisionerMessage message, Lease lease);
+    Task<void> keep(Lease lease);
+    Task<void> work_and_keep(contracts::ProvisionerMessage message, std::optional<Result<void>>* out);
+    Task<Result<void>> work_on(contracts::ProvisionerMessage message);
+    Task<Result<void>> refuse(contracts::ProvisionerMessage message, Error error);
+    Task<Result<void>> tell_again(StoredRequest stored);
+    void progress(const contracts::ProvisionerMessage& message, std::string line);
+
+    Records& records_;
+    Store& store_;
+    redis::Client& redis_;
+    Work& work_;
+    async::Scope& scope_;
+    const ProvisionerOptions options_;
+    std::size_t working_ = 0;
+};
+
+}  // namespace codegen::infra
