@@ -233,6 +233,7 @@ struct Roles::Impl {
         o.redis = redis;
         o.api_url = api_url();
         o.service_token = token;
+        if (github) o.github = std::make_shared<clients::GitHubClient>(*github);
         o.max_workers = static_cast<std::size_t>(configuration.integer("MAX_CONCURRENT_WORKERS"));
         o.warm_pool = static_cast<std::size_t>(configuration.integer("WARM_POOL"));
         o.creation_timeout = std::chrono::seconds(configuration.integer("WORKER_CREATION_TIMEOUT"));

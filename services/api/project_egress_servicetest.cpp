@@ -1,4 +1,5 @@
-// config.egress_allow of a project is a hole in its workers' wall: who may make one.
+// config.egress_allow of a project is a hole in its workers' wall, a repository elsewhere one in its owner's: who may
+// make one.
 #include "services/api/api_fixture.hpp"
 
 namespace codegen::api {
@@ -32,6 +33,20 @@ TEST_F(ProjectEgressTest, OnlyAnAdminOpensIt) {
     EXPECT_EQ(send("PATCH", path, owner, R"({"config": {}})").status, 200u) << "anybody may close it";
     EXPECT_EQ(send("PATCH", path, owner, open).status, 403u);
     EXPECT_EQ(send("PATCH", "/api/projects/" + new_uuid(), owner, open).status, 404u);
+}
+
+TEST_F(ProjectEgressTest, OnlyAnAdminNamesARepositoryOnAnotherServer) {
+    const auto owner = user_token(make_user(100));
+    const auto path = "/api/projects/" + make_project(owner);
+    const std::string there = R"({"name": "shop", "repository_url": "https://github.com/acme/secret"})";
+    EXPECT_EQ(send("POST", "/api/projects", owner, there).status, 403u);
+    EXPECT_EQ(send("PATCH", path, owner, there).status, 403u);
+    EXPECT_EQ(send("PUT", path, owner, there).status, 403u);
+    must(200, admin("PATCH", path, there));
+    EXPECT_EQ(send("PATCH", path, owner, there).status, 200u) << "the same is no change";
+    EXPECT_EQ(send("PATCH", path, owner, R"({"description": "x"})").status, 200u);
+    EXPECT_EQ(send("PATCH", path, owner, R"({"repository_url": "ssh://git@github.com/acme/secret"})").status, 403u);
+    EXPECT_EQ(send("PATCH", path, owner, R"({"repository_url": null})").status, 200u) << "anybody may leave it";
 }
 
 TEST_F(ProjectEgressTest, WhatIsNoListOfPatternsIsNamed) {

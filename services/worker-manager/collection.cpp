@@ -65,7 +65,24 @@ Task<Result<Collected>> Manager::collect_from(WorkerPtr worker, contracts::Colle
     request.claimed_sha = command.claimed_sha;
     request.branch = command.branch;
     request.limits = options_.collect;
+    if (const auto& workspace = worker->command.workspace) {
+        const auto remote = remotes_.serves(workspace->repo_url);
+        if (!remote) co_return std::unexpected(remote.error());
+        if (*remote) co_return co_await collect_and_push(workspace->repo_url, std::move(request));
+    }
     co_return co_await collect(std::move(request));
+}
+
+// Collected is what GitHub has: a push that fails leaves a branch here that the next collect finds again.
+Task<Result<Collected>> Manager::collect_and_push(std::string url, CollectRequest request) {
+    const auto branch = request.branch;
+    auto held = co_await remotes_.take(url);
+    auto collected = co_await collect(std::move(request));
+    if (!collected || !collected->commit_sha) co_return collected;
+    auto pushed = co_await remotes_.push(url, *collected->commit_sha, branch);
+    if (!pushed) co_return std::unexpected(in_context(std::move(pushed.error()), "push " + branch));
+    log::info("work pushed", {{"repository", url}, {"branch", branch}, {"commit", *collected->commit_sha}});
+    co_return collected;
 }
 
 }  // namespace codegen::worker_manager

@@ -95,8 +95,11 @@ Result<void> Manager::check(const contracts::CreateWorkerCommand& command) const
         const auto& workspace = *command.workspace;
         if (auto ref = check_base_ref(workspace.base_ref, "workspace.base_ref"); !ref) return ref;
         if (auto branch = check_base_ref(workspace.branch, "workspace.branch"); !branch) return branch;
-        auto repository = local_repository(options_.state_directory / "repositories", workspace.repo_url);
-        if (!repository) return std::unexpected(repository.error());
+        auto remote = remotes_.serves(workspace.repo_url);
+        if (!remote) return std::unexpected(remote.error());
+        if (!*remote)
+            if (auto local = local_repository(options_.state_directory / "repositories", workspace.repo_url); !local)
+                return std::unexpected(local.error());
     }
     return {};
 }
@@ -343,6 +346,24 @@ Task<Result<void>> Manager::settle_prepared(WorkerPtr worker, AgentIdentity agen
     co_return co_await take_session(worker, agent);
 }
 
+// The commit it starts from.
+Task<Result<std::string>> Manager::clone_base(contracts::WorkspaceSpec spec, std::filesystem::path repository,
+                                              std::filesystem::path directory) {
+    CloneRequest request{std::move(repository), spec.base_ref, spec.branch, std::move(directory)};
+    const bool remote = remotes_.serves(spec.repo_url).value_or(false);
+    if (!remote) co_return co_await clone_workspace(std::move(request));
+    auto held = co_await remotes_.take(spec.repo_url);
+    auto fetched = co_await remotes_.fetch(spec.repo_url);
+    if (!fetched) co_return std::unexpected(std::move(fetched.error()));
+    auto base = co_await clone_workspace(request);
+    // What nobody chose is the default branch, whatever its name is there.
+    if (!base && base.error().code == "not_found" && spec.base_ref == contracts::WorkspaceSpec{}.base_ref) {
+        request.base_ref = "HEAD";
+        base = co_await clone_workspace(std::move(request));
+    }
+    co_return base;
+}
+
 Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent) {
     const auto directory = directories(worker->row.worker_id).workspace();
     const auto& spec = worker->command.workspace;
@@ -350,9 +371,11 @@ Task<Result<void>> Manager::make_workspace(WorkerPtr worker, AgentIdentity agent
         auto taken = co_await take_workspace_again(worker, agent);
         if (!taken) co_return taken;
     } else if (spec) {
-        auto repository = local_repository(options_.state_directory / "repositories", spec->repo_url);
+        auto repository = remotes_.serves(spec->repo_url).value_or(false)
+                              ? Result<std::filesystem::path>(remotes_.copy_of(spec->repo_url))
+                              : local_repository(options_.state_directory / "repositories", spec->repo_url);
         if (!repository) co_return std::unexpected(repository.error());
-        auto base = co_await clone_workspace({*repository, spec->base_ref, spec->branch, directory});
+        auto base = co_await clone_base(*spec, *repository, directory);
         if (!base) co_return std::unexpected(base.error());
         worker->row.repository = repository->string();
         worker->row.base_sha = std::move(*base);

@@ -47,6 +47,7 @@ Manager::Manager(asio::any_io_executor executor, Options options, storage::Datab
               return save_and_say(std::move(statements), std::move(items));
           },
           options_.images, options_.now),
+      remotes_(options_.github, options_.state_directory / "remotes"),
       admission_(options_.max_workers, options_.creation_timeout),
       warm_(executor, runtime_, options_.warm_pool, options_.state_directory / "workers",
             [this] { return room_for_prepared(); }),

@@ -15,6 +15,7 @@
 #include "services/worker-manager/images.hpp"
 #include "services/worker-manager/options.hpp"
 #include "services/worker-manager/people/front.hpp"
+#include "services/worker-manager/repository/remotes.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
 #include "services/worker-manager/session_store.hpp"
 #include "services/worker-manager/store.hpp"
@@ -105,6 +106,8 @@ class Manager {
     Task<Result<void>> make_directories(WorkerPtr worker, AgentIdentity agent);
     Task<Result<void>> settle_prepared(WorkerPtr worker, AgentIdentity agent);
     Task<Result<void>> make_workspace(WorkerPtr worker, AgentIdentity agent);
+    Task<Result<std::string>> clone_base(contracts::WorkspaceSpec spec, std::filesystem::path repository,
+                                         std::filesystem::path directory);
     std::vector<storage::OutboxItem> name_token(const WorkerPtr& worker) const;
     Task<Result<void>> fetch_token(WorkerPtr worker, bool named = false);
     Result<void> open_gateway(const WorkerPtr& worker);
@@ -176,6 +179,7 @@ class Manager {
     // collection.cpp
     Task<Result<void>> on_collect(contracts::CollectWorkerCommand command);
     Task<Result<Collected>> collect_from(WorkerPtr worker, contracts::CollectWorkerCommand command);
+    Task<Result<Collected>> collect_and_push(std::string url, CollectRequest request);
 
     // endings.cpp
     Task<void> on_body_end(BodyEnd end);
@@ -203,6 +207,7 @@ class Manager {
     redis::Client redis_;
     storage::Outbox outbox_;
     Images images_;
+    Remotes remotes_;
     Admission admission_;
     WarmStart warm_;
     asio::steady_timer admission_timer_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,10 @@
 #include "services/worker-manager/runtime/host_memory.hpp"
 #include "shared/redis/client.hpp"
 
+namespace codegen::clients {
+class GitHubClient;
+}
+
 namespace codegen::worker_manager {
 
 struct Options {
@@ -27,6 +32,7 @@ struct Options {
     redis::Address redis;  // with the manager's own rights
     std::string api_url;
     std::string service_token;
+    std::shared_ptr<clients::GitHubClient> github;  // GITHUB_*; null: only local repositories
 
     std::size_t max_workers = 10;                        // MAX_CONCURRENT_WORKERS
     std::chrono::milliseconds creation_timeout{300000};  // waiting for a slot; then no_capacity

@@ -49,6 +49,7 @@ std::string repository_path(const contracts::CreateWorkerCommand& command) {
     if (!command.workspace) return {};
     constexpr std::string_view kFile = "file://";
     const std::string& url = command.workspace->repo_url;
+    if (url.starts_with("https://") || url.starts_with("http://")) return {};  // on no host
     return url.starts_with(kFile) ? url.substr(kFile.size()) : url;
 }
 

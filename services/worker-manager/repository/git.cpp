@@ -39,11 +39,16 @@ std::map<std::string, std::string> environment_of(const GitCall& call) {
     environment["GIT_NO_REPLACE_OBJECTS"] = "1";
     environment["GIT_DIR"] = call.repository.string();
     if (!call.work_tree.empty()) environment["GIT_WORK_TREE"] = call.work_tree.string();
-    environment["GIT_CONFIG_COUNT"] = std::to_string(kConfiguration.size());
-    for (std::size_t i = 0; i < kConfiguration.size(); ++i) {
-        environment[fmt::format("GIT_CONFIG_KEY_{}", i)] = kConfiguration[i].first;
-        environment[fmt::format("GIT_CONFIG_VALUE_{}", i)] = kConfiguration[i].second;
-    }
+    std::size_t count = 0;
+    const auto configure = [&](std::string_view key, std::string_view value) {
+        environment[fmt::format("GIT_CONFIG_KEY_{}", count)] = key;
+        environment[fmt::format("GIT_CONFIG_VALUE_{}", count)] = value;
+        ++count;
+    };
+    for (const auto& [key, value] : kConfiguration) configure(key, value);
+    for (const auto& [key, value] : call.configuration) configure(key, value);
+    for (const auto& [name, value] : call.environment) environment[name] = value;
+    environment["GIT_CONFIG_COUNT"] = std::to_string(count);
     return environment;
 }
 

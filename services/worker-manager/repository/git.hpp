@@ -28,6 +28,9 @@ struct GitCall {
     std::optional<GitBounds> bounds = {};
     std::chrono::milliseconds timeout{120000};
     std::size_t output_bytes = 16u << 20;  // beyond it git is stopped
+    // For another server: secrets among them, so they go the way of the environment and no other.
+    std::vector<std::pair<std::string, std::string>> configuration = {};
+    std::map<std::string, std::string> environment = {};
 };
 
 // How it ended, whatever that is. Error: only when it could not be started or was cancelled.

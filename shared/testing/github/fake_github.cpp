@@ -247,6 +247,12 @@ void FakeGitHub::fail(GitHubFault fault) {
     impl_->ask([&] { impl_->faults.push_back(std::move(fault)); });
 }
 
+void FakeGitHub::release() {
+    impl_->ask([&] {
+        for (auto& timer : impl_->hanging) timer.cancel();
+    });
+}
+
 void FakeGitHub::expire_tokens() {
     impl_->ask([&] {
         for (auto& [text, token] : impl_->world.tokens) token.expires = impl_->world.now();
@@ -267,6 +273,18 @@ void FakeGitHub::use_requests(std::int64_t count) {
 
 void FakeGitHub::add_repository(const std::string& name, bool empty) {
     impl_->run(Impl::make_repository(&impl_->world, name, empty));
+}
+
+void FakeGitHub::name_default_branch(const std::string& repository, const std::string& branch) {
+    const auto before =
+        impl_->ask([&] { return std::exchange(impl_->world.repositories.at(repository).default_branch, branch); });
+    if (!impl_->run(github::git(repository_path(repository), {"branch", "-m", before, branch})))
+        throw std::runtime_error("branch " + before + " cannot be renamed");
+}
+
+void FakeGitHub::commit(const std::string& repository, const std::string& branch, const std::string& path,
+                        const std::string& content) {
+    impl_->run(github::commit_file(repository_path(repository), branch, path, content, "By somebody else"));
 }
 
 void FakeGitHub::add_names(std::size_t count) {

@@ -42,7 +42,7 @@ struct GitHubFault {
     std::string body = R"({"message": "made to fail"})";
     std::vector<std::pair<std::string, std::string>> headers = {};
     bool after_effect = false;  // it is carried out first, and only its answer is lost
-    bool hangs = false;         // no answer until the server ends, instead of one
+    bool hangs = false;         // no answer until release() or the server's end
     bool cuts = false;          // the connection ends instead
     int times = 1;
 };
@@ -70,6 +70,7 @@ class FakeGitHub {
     const Options& options() const;
 
     void fail(GitHubFault fault);
+    void release();                         // what hangs
     void expire_tokens();                   // all that were given out, now
     void advance(std::chrono::seconds by);  // its clock
     Timestamp now() const;
@@ -77,6 +78,9 @@ class FakeGitHub {
 
     // A repository with one commit (README.md), or an empty one.
     void add_repository(const std::string& name, bool empty = false);
+    void name_default_branch(const std::string& repository, const std::string& branch);
+    void commit(const std::string& repository, const std::string& branch, const std::string& path,
+                const std::string& content);  // by somebody else
     void add_names(std::size_t count);  // that many repositories for lists, "r000" and on, without anything of git
     void refuse_pushes(const std::string& name, const std::string& message);  // empty: no longer
     bool has_repository(const std::string& name) const;
