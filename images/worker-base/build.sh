@@ -27,6 +27,6 @@ fi
 
 echo "making a Debian $release root with mmdebstrap (about 20 s)"
 if [ "$lists" = lists ]; then set -- "$@" --skip=cleanup/apt/lists; fi
-mmdebstrap --quiet --variant=minbase --include="$packages" --aptopt="$options" "$release" "$partial" "$@" 2>&1
+mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io --include="$packages" --aptopt="$options" "$release" "$partial" "$@" 2>&1
 mv "$partial" "$out"
 echo "made $out ($(($(stat -c %s "$out") / 1048576)) MB)"

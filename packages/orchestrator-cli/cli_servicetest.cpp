@@ -43,6 +43,28 @@ TEST_F(CliTest, projects_from_creation_to_table) {
     EXPECT_THAT(text(wrong.json(), "message"), HasSubstr("moon"));
 }
 
+TEST_F(CliTest, a_project_names_its_template_and_the_answers_to_it) {
+    const auto alone = orchestrator({"project", "create", "--name", "x"});
+    EXPECT_EQ(text(alone.data(), "status"), "draft");
+    EXPECT_THAT(text(alone.json(), "message"), HasSubstr("nobody runs the scaffolder role"));
+
+    take_from("scaffolder:queue", "scaffolder");
+    const auto created = orchestrator({"project", "create", "--name", "shop", "--template", "https://example.org/t@v1",
+                                       "--data", "region=eu=west", "--data", "docs=", "--modules", "frontend"});
+    ASSERT_EQ(created.exit, 0) << created.output << created.errors;
+    EXPECT_EQ(text(created.data(), "status"), "scaffolding");
+    EXPECT_THAT(text(created.json(), "message"), Not(HasSubstr("nobody")));
+    const auto config = created.data().as_object().at("config").as_object();
+    EXPECT_EQ(config.at("template"), "https://example.org/t@v1");
+    EXPECT_EQ(config.at("template_data"), (boost::json::object{{"region", "eu=west"}, {"docs", ""}}));
+    EXPECT_EQ(text(stream("scaffolder:queue").back(), "project_id"), text(created.data(), "id"));
+    for (const auto* wrong : {"region", "=eu"}) {
+        const auto refused = orchestrator({"project", "create", "--name", "x", "--data", wrong});
+        EXPECT_EQ(refused.exit, 2);
+        EXPECT_THAT(text(refused.json(), "message"), HasSubstr("expected KEY=VALUE"));
+    }
+}
+
 // What a person types arrives as it was typed.
 TEST_F(CliTest, spec_and_command_arrive_byte_for_byte) {
     const auto project = make_project();

@@ -49,6 +49,19 @@ TEST_F(ProjectEgressTest, OnlyAnAdminNamesARepositoryOnAnotherServer) {
     EXPECT_EQ(send("PATCH", path, owner, R"({"repository_url": null})").status, 200u) << "anybody may leave it";
 }
 
+// The control plane would fetch it: from a host that the worker may not reach, with whatever the URL tells that host.
+TEST_F(ProjectEgressTest, AnAgentNamesNoTemplateFromElsewhere) {
+    const auto owner = user_token(make_user(100));
+    const auto worker = worker_token(make_task(owner, make_project(owner)), {"*"});
+    const auto with_template = [](const char* name) {
+        return boost::json::serialize(boost::json::object{{"name", "shop"}, {"config", {{"template", name}}}});
+    };
+    for (const auto* name : {"https://example.org/t", "git@example.org:o/t", "/srv/t"})
+        EXPECT_EQ(send("POST", "/api/projects", worker, with_template(name)).status, 403u) << name;
+    EXPECT_EQ(send("POST", "/api/projects", worker, with_template("standard")).status, 201u);
+    EXPECT_EQ(send("POST", "/api/projects", owner, with_template("https://example.org/t")).status, 201u);
+}
+
 TEST_F(ProjectEgressTest, WhatIsNoListOfPatternsIsNamed) {
     for (const auto& [egress, path] : std::vector<std::pair<boost::json::value, std::string>>{
              {"example.org:443", "config.egress_allow"},

@@ -75,9 +75,19 @@ Task<std::expected<void, http::Response>> check_repository(const Context* contex
                                             {{"repository_url", "is not what it was"}}));
 }
 
+// An external template is fetched by the control plane: asked for by an agent, it would be a way through its wall.
+std::expected<void, http::Response> check_template(const Caller& caller, const boost::json::object& config) {
+    const auto* wanted = config.if_contains("template");
+    const auto* name = wanted ? wanted->if_string() : nullptr;
+    if (!caller.is_worker() || !name || name->find_first_of("/:@") == name->npos) return {};
+    return std::unexpected(http::problem(403, "an agent may begin a project with our own templates only",
+                                         {{"config.template", "is a template from elsewhere: a person may name it"}}));
+}
+
 Task<http::Response> create(const Context* context) {
     auto body = body_of<ProjectCreate>(*context);
     if (!body) co_return body.error();
+    if (auto ours = check_template(context->caller, body->config); !ours) co_return ours.error();
     if (!body->owner_id) body->owner_id = context->caller.user_id;
     if (auto mine = check_owner(context->caller, body->owner_id); !mine) co_return mine.error();
     auto walled = co_await check_egress(context, body->config, std::nullopt);

@@ -93,6 +93,7 @@ TEST_P(StandardTemplate, code_workflows_and_contract_agree) {
         EXPECT_EQ(passed, by_module[module]) << module;
         EXPECT_EQ(contract["services"][module]["health"].as<std::string>(), "/health");
     }
+    EXPECT_THAT(text_of(clone / ".github/workflows/deploy.yml"), HasSubstr("run-name: Deploy ${{ inputs.marker }}"));
     // And the project itself notices when they drift apart.
     write(clone / ".github/workflows/more.yml", "env: {X: '${{ secrets.UNKNOWN }}'}\n");
     process::Spec spec;
