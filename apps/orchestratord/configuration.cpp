@@ -90,6 +90,7 @@ constexpr std::array kOwnSettings{
     Setting{text, "GITHUB_APP_ID", "", "", "id of the GitHub App that is installed there", ""},
     Setting{secret, "GITHUB_APP_PRIVATE_KEY", "", "", "the App's private key, PEM (line breaks may be written as \\n); stays in the control plane", ""},
     Setting{text, "GITHUB_APP_PRIVATE_KEY_FILE", "", "", "file that holds it", ""},
+    Setting{choice, "PULL_REQUESTS", "", "off", "on: each completed task of a project on GitHub opens a pull request of its branch into the default branch", "off|on"},
     Setting{text, "GITHUB_API_URL", "", "https://api.github.com", "where GitHub's API is; GitHub Enterprise Server: https://HOST/api/v3", ""},
     Setting{secret, "INFRA_TOKEN", "", "", "infra-service's token for the API, which alone reads the keys of servers; default the file infra.token in the state directory", ""},
     Setting{text, "ANSIBLE_PLAYBOOK", "", "ansible-playbook", "the program that provisions servers; Debian's package ansible-core has it", ""},

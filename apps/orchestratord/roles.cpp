@@ -389,6 +389,13 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         options.policy.memory_cap = d.configuration.bytes("WORKER_MEMORY_CAP");
         options.timings.test = std::chrono::seconds(d.configuration.integer("TEST_TIMEOUT"));
         options.timings.blocked_worker = std::chrono::seconds(d.configuration.integer("BLOCKED_WORKER"));
+        options.policy.pull_requests = d.configuration.text("PULL_REQUESTS") == "on";
+        if (options.policy.pull_requests && !d.github)
+            co_return fail(
+                ErrorCategory::fatal, "configuration",
+                "PULL_REQUESTS is \"on\": GITHUB_ORG, GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY(_FILE) must be "
+                "set as well");
+        if (d.github) options.github = std::make_shared<clients::GitHubClient>(*d.github);
         if (!shared) options.scaffolding.served = has("scaffolder");
         d.workflow =
             std::make_unique<workflow::Service>(d.executor, *d.database, std::move(*client), std::move(options));

@@ -1,6 +1,11 @@
 #include "services/workflow/delivery.hpp"
 
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
 #include "services/workflow/store.hpp"
+#include "shared/logging/log.hpp"
 
 namespace codegen::workflow {
 namespace {
@@ -11,6 +16,7 @@ constexpr std::size_t kProgressKept = 1000;  // entries of one task_progress str
 
 Task<Result<void>> Delivery::deliver(storage::OutboxItem item) {
     if (item.kind == kStreamKind) return publish(std::move(item.body));
+    if (item.kind == kPullRequestKind) return open_pull_request(std::move(item.body));
     return call(std::move(item.body));
 }
 
@@ -26,6 +32,46 @@ Task<Result<void>> Delivery::call(std::string body) {
     const auto request = decode_call(body);
     auto answered = co_await api_.call(request.method, request.target, request.body);
     if (!answered) co_return std::unexpected(in_context(answered.error(), request.method + " " + request.target));
+    co_return Result<void>();
+}
+
+Task<Result<clients::github::PullRequest>> Delivery::make_pull_request(OpenPullRequest wanted) {
+    const auto name = github_ ? github_->repository_at(wanted.repository_url) : std::nullopt;
+    if (!name)
+        co_return fail(
+            ErrorCategory::permanent, "invalid",
+            fmt::format("{} is no repository that the workflow's GitHub App works in", wanted.repository_url));
+    auto repository = co_await github_->repository(*name);
+    if (!repository) co_return std::unexpected(std::move(repository.error()));
+    auto made = co_await github_->create_pull_request({.repository = *name,
+                                                       .head = std::move(wanted.branch),
+                                                       .base = std::move(repository->default_branch),
+                                                       .title = std::move(wanted.title),
+                                                       .body = std::move(wanted.body)});
+    co_return made;
+}
+
+// The task is completed either way: why there is no pull request stands in its result as well.
+Task<Result<void>> Delivery::open_pull_request(std::string body) {
+    auto wanted = decode_pull_request(body);
+    const auto target = "/api/tasks/" + wanted.task_id;
+    auto made = co_await make_pull_request(wanted);
+    boost::json::object outcome;
+    if (made) {
+        outcome = {{"number", made->number}, {"url", made->html_url}};
+        log::info("pull request opened", {{"task_id", wanted.task_id}, {"url", made->html_url}});
+    } else if (made.error().category == ErrorCategory::transient || made.error().category == ErrorCategory::upstream) {
+        co_return std::unexpected(in_context(std::move(made.error()), "pull request"));
+    } else {
+        outcome = {{"error", made.error().message}};
+        log::warning("no pull request", {{"task_id", wanted.task_id}, {"error", made.error().message}});
+    }
+    auto task = co_await api_.get<contracts::TaskRecord>(target);
+    if (!task) co_return std::unexpected(in_context(std::move(task.error()), "GET " + target));
+    auto result = task->result.value_or(boost::json::object());
+    result["pull_request"] = std::move(outcome);
+    auto written = co_await api_.call("PATCH", target, boost::json::serialize(boost::json::object{{"result", result}}));
+    if (!written) co_return std::unexpected(in_context(std::move(written.error()), "PATCH " + target));
     co_return Result<void>();
 }
 

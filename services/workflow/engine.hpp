@@ -77,8 +77,8 @@ using Event = std::variant<Begin, RepositoryReady, RepositoryFailed, CodeBaseMis
                            DeveloperFinished, WorkCollected, WorkerDeleted, DeadlinePassed, ResendDue, AskerKnown,
                            CancelAsked, ResumeAsked>;
 
-// Effects, in order. Publish and CallApi go through the outbox; PrepareRepository is answered by RepositoryReady,
-// RepositoryFailed or CodeBaseMissing and is safe to repeat.
+// Effects, in order. Publish, CallApi and OpenPullRequest go through the outbox; PrepareRepository is answered by
+// RepositoryReady, RepositoryFailed or CodeBaseMissing and is safe to repeat.
 struct Publish {
     std::string stream;
     std::string message;  // JSON
@@ -92,7 +92,16 @@ struct PrepareRepository {
     std::string request_id;
     bool scaffolded = false;  // the scaffolder was waited for already
 };
-using Effect = std::variant<Publish, CallApi, PrepareRepository>;
+// Of the task's branch; what came of it is written into the task's result. The last one of its step: what is behind it
+// waits as long as GitHub is away.
+struct OpenPullRequest {
+    std::string task_id;
+    std::string repository_url;
+    std::string branch;
+    std::string title;
+    std::string body;
+};
+using Effect = std::variant<Publish, CallApi, PrepareRepository, OpenPullRequest>;
 
 struct Context {
     Timestamp now;

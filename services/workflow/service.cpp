@@ -21,7 +21,7 @@ struct Service::Impl {
           api(std::move(the_api)),
           options(std::move(the_options)),
           redis(executor, options.redis, {.name = "workflow"}),
-          delivery(redis, api),
+          delivery(redis, api, options.github),
           outbox(database, "workflow", [this](storage::OutboxItem item) { return delivery.deliver(std::move(item)); }),
           store(database, outbox),
           scaffolding(redis, api, options.scaffolding),

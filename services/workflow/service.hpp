@@ -10,6 +10,7 @@
 #include "services/workflow/sweeper.hpp"
 #include "services/workflow/upkeep.hpp"
 #include "shared/clients/api/api_client.hpp"
+#include "shared/clients/github/github_client.hpp"
 #include "shared/redis/consumer.hpp"
 #include "shared/storage/database.hpp"
 
@@ -21,6 +22,7 @@ struct ServiceOptions {
     std::string instance;  // consumer name; the same after a restart, so that pending entries are taken over at once
     Timings timings;
     Policy policy;
+    std::shared_ptr<clients::GitHubClient> github;  // for pull requests; null: none
     SweeperOptions sweeper;
     UpkeepOptions upkeep;
     ScaffoldingOptions scaffolding;

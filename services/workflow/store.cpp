@@ -80,6 +80,20 @@ std::string encode(const CallApi& effect) {
         boost::json::object{{"method", effect.method}, {"target", effect.target}, {"body", effect.body}});
 }
 
+std::string encode(const OpenPullRequest& effect) {
+    return boost::json::serialize(boost::json::object{{"task_id", effect.task_id},
+                                                      {"repository_url", effect.repository_url},
+                                                      {"branch", effect.branch},
+                                                      {"title", effect.title},
+                                                      {"body", effect.body}});
+}
+
+OpenPullRequest decode_pull_request(const std::string& body) {
+    const auto object = json::parse_own(body).as_object();
+    return {text(object, "task_id"), text(object, "repository_url"), text(object, "branch"), text(object, "title"),
+            text(object, "body")};
+}
+
 Publish decode_publish(const std::string& body) {
     const auto object = json::parse_own(body).as_object();
     return {text(object, "stream"), text(object, "message")};
@@ -159,6 +173,9 @@ void RunStore::add_effects(std::vector<Statement>& statements, const std::string
         } else if (const auto* call = std::get_if<CallApi>(&effect)) {
             item.kind = kApiKind;
             item.body = encode(*call);
+        } else if (const auto* request = std::get_if<OpenPullRequest>(&effect)) {
+            item.kind = kPullRequestKind;
+            item.body = encode(*request);
         } else {
             continue;  // done by the service itself, and again after a restart
         }

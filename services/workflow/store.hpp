@@ -23,10 +23,13 @@ struct Seen {
 // What an outbox row of the workflow holds. Rows of one task are delivered in order: target is "task:<id>".
 inline constexpr std::string_view kStreamKind = "stream";
 inline constexpr std::string_view kApiKind = "api";
+inline constexpr std::string_view kPullRequestKind = "pull_request";
 std::string encode(const Publish& effect);
 std::string encode(const CallApi& effect);
 Publish decode_publish(const std::string& body);
 CallApi decode_call(const std::string& body);
+std::string encode(const OpenPullRequest& effect);
+OpenPullRequest decode_pull_request(const std::string& body);
 
 // Use on one thread. Outlived by the database and the outbox.
 class RunStore {

@@ -25,7 +25,8 @@ class GitHubProject : public OnEachRuntime {
         return {{"GITHUB_ORG", "acme"},
                 {"GITHUB_APP_ID", hub_.options().app_id},
                 {"GITHUB_APP_PRIVATE_KEY", hub_.private_key()},
-                {"GITHUB_API_URL", hub_.api_url()}};
+                {"GITHUB_API_URL", hub_.api_url()},
+                {"PULL_REQUESTS", "on"}};
     }
     std::string project_on(ControlPlane& plane, const std::string& repository) {
         const auto project = plane.create_project("shop");
@@ -81,6 +82,9 @@ TEST_P(GitHubProject, ACommitArrivesThereAndTheTokenIsFoundNowhere) {
     const std::string commit = record.at("result").at("commit_sha").as_string().c_str();
     EXPECT_EQ(hub_.branch("shop", "task/" + task), commit);
     EXPECT_NE(hub_.branch("shop", "main"), commit);
+    eventually("the pull request is in the result",
+               [&] { return plane.task(task).at("result").as_object().contains("pull_request"); });
+    EXPECT_EQ(hub_.pull_requests("shop"), 1u);
     const auto seen = hub_.file("shop", "task/" + task, "seen.txt").value_or("");
     EXPECT_FALSE(seen.contains("127.0.0.1:" + hub_.web_url().substr(hub_.web_url().rfind(':') + 1))) << seen;
     EXPECT_EQ(places_of_secrets(plane), std::vector<std::string>{});
@@ -97,6 +101,7 @@ TEST_P(GitHubProject, APushThatGitHubRejectsFailsTheTaskWithItsReason) {
     EXPECT_EQ(record.at("status").as_string(), "failed");
     EXPECT_EQ(plane.reason(record), "commit_rejected") << boost::json::serialize(record);
     EXPECT_TRUE(boost::json::serialize(record).contains("GH013")) << boost::json::serialize(record);
+    EXPECT_EQ(hub_.pull_requests("shop"), 0u);
     plane.stop();
 }
 

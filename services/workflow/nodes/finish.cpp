@@ -1,4 +1,6 @@
 // The outcome, told to everybody: the task's row first, then progress and the asker's result.
+#include <fmt/format.h>
+
 #include "services/workflow/nodes/node.hpp"
 #include "shared/base/trace.hpp"
 
@@ -59,6 +61,31 @@ std::string sentence(const Run& run, const Outcome& outcome) {
                : "nothing had to be changed";
 }
 
+// The first line, at most as long as GitHub shows it, not cut within a character.
+std::string title_of(const Run& run) {
+    constexpr std::size_t kLongest = 72;
+    std::string_view text = run.data.prompt;
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+    text = text.substr(0, text.find_first_of("\r\n"));
+    if (text.empty()) return "Task " + run.task_id;
+    if (text.size() <= kLongest) return std::string(text);
+    auto end = kLongest;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    return std::string(text.substr(0, end)) + "...";
+}
+
+void open_pull_request(Mover& mover, const Outcome& outcome) {
+    const auto& data = mover.run.data;
+    const bool wanted = mover.context.policy.pull_requests && outcome.ending == Ending::completed && data.collected &&
+                        data.collected->commit_sha && data.repository_url && data.repository_url->contains("://") &&
+                        !data.repository_url->starts_with("file://");
+    if (!wanted) return;
+    std::string body = data.claim && data.claim->verdict ? data.claim->verdict->summary + "\n\n" : std::string();
+    body += fmt::format("Task `{}`, commit {}.", mover.run.task_id, *data.collected->commit_sha);
+    mover.effects.push_back(OpenPullRequest{mover.run.task_id, *data.repository_url, branch_of(mover.run),
+                                            title_of(mover.run), std::move(body)});
+}
+
 }  // namespace
 
 void answer_asker(Mover& mover) {
@@ -115,6 +142,7 @@ void publish_outcome(Mover& mover) {
     }
     mover.progress(type, "finish", sentence(mover.run, outcome), 100, std::move(error));
     answer_asker(mover);
+    open_pull_request(mover, outcome);
 }
 
 }  // namespace codegen::workflow
