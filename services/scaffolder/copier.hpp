@@ -13,7 +13,7 @@ namespace codegen::scaffolder {
 struct CopierCall {
     std::vector<std::string> program;  // what stands before "copy", e.g. {"/x/bin/python", "-m", "copier"}
     std::filesystem::path source;      // the template's folder
-    std::filesystem::path target;      // must not exist
+    std::filesystem::path target;      // absent or empty
     std::filesystem::path scratch;     // home and temporary directory
     boost::json::object answers;
     bool trusted = false;  // tasks, migrations and extensions may run

@@ -29,6 +29,13 @@ TEST_F(ExternalTemplate, is_answered_from_the_project_and_the_data) {
     EXPECT_THAT(git(repository(id), {"log", "-1", "--format=%s"}), HasSubstr("Begin with template " + path));
 }
 
+TEST_F(ExternalTemplate, that_makes_nothing_is_a_project_all_the_same) {
+    const auto id = project_with(make_template({{"copier.yml", "{}"}}));
+    const auto made = make(id);
+    ASSERT_TRUE(made) << made.error().message;
+    EXPECT_EQ(git(repository(id), {"ls-tree", "-r", "--name-only", "main"}), ".project.yml\n");
+}
+
 TEST_F(ExternalTemplate, is_taken_at_its_reference) {
     const auto path = make_template({{"a.txt", "first"}});
     git(path, {"tag", "v1"});

@@ -102,10 +102,11 @@ Task<Result<Made>> Scaffolder::fill(contracts::Project project, Repository repos
                                         .trusted = choice->trusted,
                                         .timeout = options_.timeout});
     if (!applied) co_return std::unexpected(in_context(applied.error(), "template " + choice->name));
+    std::error_code ignored;
+    fs::create_directory(tree, ignored);  // the template made nothing
     if (auto fine = examine_project(tree, options_.caps); !fine)
         co_return std::unexpected(in_context(fine.error(), "template " + choice->name));
     if (!choice->location.empty()) name_true_source(tree, *folder, choice->location);
-    std::error_code ignored;
     if (!fs::exists(tree / kProjectFile, ignored))
         if (auto written = posix::replace_file(tree / kProjectFile, project_file(project, choice->name), 0644);
             !written)

@@ -33,19 +33,21 @@ TEST(TemplateChoice, TellsTheReferenceFromAUser) {
           Case{"git@h.test:o/t", "git@h.test:o/t", ""}, Case{"git@h.test:o/t.git@main", "git@h.test:o/t.git", "main"},
           Case{"ssh://git@h.test/o/t", "ssh://git@h.test/o/t", ""},
           Case{"ssh://git@h.test/o/t@v1", "ssh://git@h.test/o/t", "v1"}}) {
-        const auto choice = choose(text);
+        const auto choice = choose(text, {.trusted = {"git@h.test:o", "ssh://git@h.test"}, .local_templates = {}});
         ASSERT_TRUE(choice) << text << ": " << choice.error().message;
         EXPECT_EQ(choice->location, location) << text;
         EXPECT_EQ(choice->reference, reference) << text;
-        EXPECT_FALSE(choice->trusted);
+        EXPECT_EQ(choice->trusted, !text.starts_with("https"));
     }
 }
 
 TEST(TemplateChoice, RefusesWhatItShouldNotFetch) {
-    for (const auto* text : {"https://token@h.test/o/t", "https://user:token@h.test/o/t", "file:///etc",
-                             "ext::sh -c id", "/etc", "../x", "-u/x", "https://", "https://h.test/o/t@--upload-pack=x",
-                             "https://h.test/o/t@a..b", "ssh://-oProxyCommand=x/y", "git@-oProxyCommand=x:y", "A B"})
+    for (const auto* text :
+         {"https://token@h.test/o/t", "https://user:token@h.test/o/t", "file:///etc", "ext::sh -c id", "/etc", "../x",
+          "-u/x", "https://", "https://h.test/o/t@--upload-pack=x", "https://h.test/o/t@a..b",
+          "ssh://-oProxyCommand=x/y", "git@-oProxyCommand=x:y", "A B", "ssh://git@h.test/o/t", "git@h.test:o/t"})
         EXPECT_FALSE(choose(text)) << text;
+    EXPECT_THAT(choose("git@h.test:o/t").error().message, HasSubstr("the operator's SSH key"));
     EXPECT_FALSE(choose_template({{"template", 7}}, {}));
     EXPECT_FALSE(choose_template({{"template_data", {{"a", 1}}}}, {}));
     EXPECT_THAT(choose("https://user:token@h.test/o/t").error().message, Not(HasSubstr("token@")));

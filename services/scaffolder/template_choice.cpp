@@ -48,6 +48,15 @@ bool lies_in(std::string_view location, std::string_view root) {
            (location.size() == root.size() || location[root.size()] == '/' || root.ends_with('/'));
 }
 
+// Over SSH git would sign in with the key of whoever runs the control plane, and fetch what that person may read.
+Result<void> check_identity(const TemplateChoice& choice) {
+    if (choice.trusted) return {};
+    return refuse("template",
+                  fmt::format("\"{}\" would be fetched with the operator's SSH key: the operator allows those of "
+                              "TEMPLATE_TRUSTED only",
+                              choice.location));
+}
+
 Result<void> check_location(const TemplateChoice& choice, const TemplateRules& rules) {
     const std::string_view location = choice.location;
     if (location.starts_with('/')) {
@@ -63,11 +72,13 @@ Result<void> check_location(const TemplateChoice& choice, const TemplateRules& r
     const auto host = location.substr(length, location.find('/', length) - length);
     if (length == 0) {
         const auto colon = location.find(':');
-        if (location.starts_with("git@") && colon != location.npos && !location.substr(4).starts_with('-')) return {};
+        if (location.starts_with("git@") && colon != location.npos && !location.substr(4).starts_with('-'))
+            return check_identity(choice);
     } else if (std::ranges::any_of(kSchemes, [&](auto scheme) { return location.starts_with(scheme); })) {
         if (host.contains('@') && !location.starts_with("ssh://"))
             return refuse("template", "holds a user or a password: it would be stored and logged; leave it out");
-        if (!host.empty() && !host.starts_with('-')) return {};
+        if (!host.empty() && !host.starts_with('-'))
+            return location.starts_with("ssh://") ? check_identity(choice) : Result<void>();
     }
     return refuse("template", fmt::format("\"{}\": expected the name of a template of ours, or a URL that begins with "
                                           "https://, http://, ssh:// or git@HOST:",
@@ -93,9 +104,9 @@ Result<TemplateChoice> choose_template(const boost::json::object& config, const 
         out.name = out.location.empty() ? std::string(text) : out.location;
     }
     if (!out.location.empty()) {
-        if (auto fine = check_location(out, rules); !fine) return std::unexpected(fine.error());
         out.trusted =
             std::ranges::any_of(rules.trusted, [&](const std::string& root) { return lies_in(out.location, root); });
+        if (auto fine = check_location(out, rules); !fine) return std::unexpected(fine.error());
     }
     const auto* data = config.if_contains("template_data");
     if (!data || data->is_null()) return out;

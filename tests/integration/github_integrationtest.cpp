@@ -105,6 +105,23 @@ TEST_P(GitHubProject, APushThatGitHubRejectsFailsTheTaskWithItsReason) {
     plane.stop();
 }
 
+TEST_P(GitHubProject, ANewProjectBeginsThereWithItsTemplate) {
+    auto all = settings();
+    all["REPOSITORY_HOST"] = "github";
+    all["SCAFFOLDER"] = "on";
+    ControlPlane plane({.runtime = runtime(), .environment = all});
+    const auto project = plane.create_project("My Shop");
+    const auto task = plane.start_task(project, "ls -A > seen.txt; " + kCommitAndReport);
+    const auto record = plane.wait_for_end(task);
+    ASSERT_EQ(record.at("status").as_string(), "completed") << boost::json::serialize(record) << plane.log();
+    EXPECT_TRUE(hub_.file("my-shop", "main", ".project.yml").value_or("").contains(project));
+    EXPECT_TRUE(hub_.file("my-shop", "task/" + task, "seen.txt").value_or("").contains("backend\n"));
+    EXPECT_EQ(hub_.branch("my-shop", "task/" + task), record.at("result").at("commit_sha").as_string().c_str());
+    EXPECT_EQ(places_of_secrets(plane), std::vector<std::string>{});
+    plane.stop();
+    EXPECT_EQ(places_of_secrets(plane), std::vector<std::string>{});
+}
+
 CODEGEN_ON_EACH_RUNTIME(GitHubProject);
 
 }  // namespace
