@@ -153,6 +153,29 @@ TEST_F(FaultsTest, KeysAndRecordsThatAreNoneAreRefusedBeforeAnybodyIsAsked) {
     EXPECT_TRUE(eventually([&] { return redis_.command({"XLEN", "provisioner:queue:dlq"}).integer == 1; }));
 }
 
+// Not root, but one who may use sudo; and sshd on a port of its own.
+TEST_F(FaultsTest, AUserWithSudoWorksAsRoot) {
+    const TestServer host(keys_.public_key);
+    host.exec(
+        "useradd -m -s /bin/bash admin && echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin && "
+        "cp -r /root/.ssh /home/admin && chown -R admin /home/admin && rm /root/.ssh/authorized_keys && "
+        "echo 'Port 2222' >>/etc/ssh/sshd_config");
+    host.stop_sshd();
+    host.start_sshd();
+    playbook("provision.yml",
+             "- hosts: all\n  gather_facts: false\n  tasks:\n"
+             "    - ansible.builtin.shell: echo \"$(id -un) {{ open_ports | join(' ') }}\" >/root/who\n");
+    add("web-1", host.address(), keys_.private_key, {{"ssh_user", "admin"}, {"labels", {{"ssh_port", 2222}}}});
+    call("POST", "/api/servers/web-1/ports", {{"port", 8080}, {"service_name", "shop"}});
+    start();
+    const auto ended = result(ask("web-1"));
+    EXPECT_EQ(text(ended, "status"), "success") << text(ended, "error");
+    EXPECT_EQ(host.exec("cat /root/who"), "root 2222 80 443 8080\n");
+    EXPECT_THAT(host.exec("cat /home/admin/.ssh/authorized_keys"), HasSubstr("codegen-orchestrator"));
+    host.exec("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin");
+    EXPECT_THAT(failed(ask("web-1"), "web-1", "error", "provisioning_failed"), HasSubstr("password"));
+}
+
 TEST_F(FaultsTest, AMissingAnsibleIsSaidAndTheRoleRuns) {
     const TestServer host(keys_.public_key);
     options_.work.ansible = "ansible-playbook-of-nobody";

@@ -1,31 +1,20 @@
 #include "shared/testing/test_server.hpp"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/file.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
-#include <functional>
 #include <stdexcept>
 #include <thread>
 
 #include "shared/base/ids.hpp"
-#include "shared/posix/fd.hpp"
 #include "shared/posix/file.hpp"
 #include "shared/testing/temp_directory.hpp"
 
 namespace codegen::testing {
 namespace {
-namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kMake = 280s;
-// What a provisioning installs is there already, so that a test does not wait for it; but for one: rsync.
-constexpr const char* kPackages =
-    "openssh-server,python3,python3-apt,sudo,iproute2,procps,nftables,docker.io,unattended-upgrades,curl";
-
 // PID 1 is a shell that reaps what is left to it. The init script of Docker raises a limit that root of a test machine
 // may not raise; control groups are writable, as on a server.
 constexpr const char* kInit = R"sh(
@@ -42,23 +31,12 @@ std::string checked(const process::Outcome& outcome, const std::string& what) {
     return outcome.output;
 }
 
+// Its last line names the image.
 std::string image() {
-    const fs::path script = fs::path(CODEGEN_IMAGES_DIR) / "worker-base" / "build.sh";
-    const auto text = posix::read_file(script, 1u << 20);
-    if (!text) throw std::runtime_error(text.error().message);
-    const auto tag = fmt::format("codegen-test-server:{:016x}", std::hash<std::string>()(*text + kPackages));
-    const auto there = [&] { return run_program({"docker", "image", "inspect", tag}).ok(); };
-    if (there()) return tag;
-    // Several tests may want it at once: one makes it.
-    fs::create_directories(CODEGEN_TESTDATA_DIR);
-    const posix::Fd lock(::open(CODEGEN_TESTDATA_DIR "/test-server.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!lock || ::flock(lock.get(), LOCK_EX) != 0) throw std::runtime_error("test server: the lock cannot be taken");
-    if (there()) return tag;
-    const TempDirectory directory;
-    const auto root = (directory / "root.tar").string();
-    checked(run_program({"/bin/sh", script.string(), "bookworm", root, kPackages, "lists"}, {}, kMake), "test server");
-    checked(run_program({"docker", "import", root, tag}, {}, kMake), "test server");
-    return tag;
+    const auto script = std::filesystem::path(CODEGEN_IMAGES_DIR) / "test-server" / "build.sh";
+    auto said = checked(run_program({script.string()}, {}, kMake), "test server");
+    while (said.ends_with('\n')) said.pop_back();
+    return said.substr(said.rfind('\n') + 1);
 }
 
 template <class Condition>
