@@ -408,6 +408,8 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
                                     std::move(*client), instance, d.github);
         if (!made) co_return std::unexpected(made.error());
         d.scaffolder = std::move(*made);
+        auto announced = co_await d.scaffolder->announce();
+        if (!announced) log::warning("scaffolder not announced yet", {{"error", announced.error().message}});
     }
     if (has("worker-manager")) {
         auto lock = d.state.lock_role("worker-manager");

@@ -170,6 +170,15 @@ Service::Service(asio::any_io_executor executor, clients::ApiClient api, std::un
     : impl_(std::make_shared<Impl>(executor, std::move(api), std::move(host), std::move(options))) {}
 Service::~Service() = default;
 
+Task<Result<void>> Service::announce() {
+    const auto self = impl_;
+    const std::string stream(streams::kScaffolder);
+    const redis::Membership at{stream, std::string(contracts::reader_group(stream)), self->options.instance};
+    auto made = co_await redis::make_group(self->redis, at);
+    if (made) made = co_await redis::show_presence(self->redis, at);
+    co_return made;
+}
+
 Task<Result<void>> Service::run() {
     const auto self = impl_;
     if (const auto removed = remove_abandoned(self->options.scaffolder.work); removed > 0)

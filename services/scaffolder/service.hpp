@@ -24,6 +24,8 @@ class Service {
             ServiceOptions options);
     ~Service();
 
+    // Shows that it will take from its queue, so that nobody who asks just now is told that nobody does.
+    Task<Result<void>> announce();
     // Removes what killed processes left, then works until stop() or cancellation. The error is one that restarting
     // does not repair (refused credentials).
     Task<Result<void>> run();
