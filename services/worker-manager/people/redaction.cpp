@@ -42,7 +42,15 @@ std::size_t marked_length(std::string_view rest) {
     for (const auto& [prefix, shortest] : kMarked) {
         if (!rest.starts_with(prefix)) continue;
         const auto behind = run_of(rest.substr(prefix.size()), is_token_char);
-        if (behind >= shortest) return prefix.size() + behind;
+        if (behind < shortest) continue;
+        auto end = prefix.size() + behind;
+        // GitHub's newer tokens are ghs_APP_header.payload.signature, of which the last two are the secret.
+        while (prefix == "ghs_" && end < rest.size() && rest[end] == '.') {
+            const auto part = run_of(rest.substr(end + 1), is_token_char);
+            if (part < shortest) break;
+            end += 1 + part;
+        }
+        return end;
     }
     return 0;
 }

@@ -21,9 +21,9 @@ TEST(Redaction, WhatLooksLikeATokenGoes) {
     const Redactor redact;
     for (const auto& token :
          {"sk-ant-api03-" + kLong, "sk-proj-" + kLong, "fk-" + kLong, "ghp_" + kLong, "ghs_" + kLong,
-          "github_pat_11ABC_" + kLong, "glpat-" + kLong, "xoxb-1234-" + kLong, "AKIAIOSFODNN7EXAMPLE" + std::string(),
-          "AIza" + kLong, "npm_" + kLong, "eyJhbGciOi.eyJzdWIiOjEyMw.c2lnbmF0dXJl" + std::string(),
-          "123456789:" + std::string(35, 'A')}) {
+          "ghs_12345_" + kLong + "." + kLong + "." + kLong, "github_pat_11ABC_" + kLong, "glpat-" + kLong,
+          "xoxb-1234-" + kLong, "AKIAIOSFODNN7EXAMPLE" + std::string(), "AIza" + kLong, "npm_" + kLong,
+          "eyJhbGciOi.eyJzdWIiOjEyMw.c2lnbmF0dXJl" + std::string(), "123456789:" + std::string(35, 'A')}) {
         EXPECT_EQ(redact("key " + token + " end"), "key [redacted] end") << token;
         EXPECT_EQ(redact(token), "[redacted]") << token;
         const auto json = boost::json::serialize(boost::json::object{{"text", "line\n" + token + "\"quoted\""}});
