@@ -287,9 +287,11 @@ struct Roles::Impl {
         o.evidence.age = std::chrono::days(configuration.integer("WORKER_LOG_DAYS"));
         for (const auto& setting : settings())
             if (setting.kind == Setting::Kind::secret) o.secrets.push_back(configuration.text(setting.name));
-        if (auto admin = posix::read_file(state / "admin.token", 4096)) {
-            while (!admin->empty() && admin->back() == '\n') admin->pop_back();
-            o.secrets.push_back(std::move(*admin));
+        for (const auto* file : {"admin.token", "infra.token"}) {
+            auto token = posix::read_file(state / file, 4096);
+            if (!token) continue;
+            while (token->ends_with('\n')) token->pop_back();
+            o.secrets.push_back(std::move(*token));
         }
         return o;
     }

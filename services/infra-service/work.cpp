@@ -86,7 +86,8 @@ Task<Result<Ending>> Work::run(contracts::ProvisionerMessage message, contracts:
     job.deadline = job.began + options_.time_limit;
     const auto handle = job.server.handle;
     // What has a limit of its own says more when it is reached.
-    auto done = co_await async::with_timeout(steps(&job), job.left() + kGrace, "provisioning of server " + handle);
+    const auto limit = options_.time_limit * (job.message.force_reinstall ? 2 : 1) + kGrace;
+    auto done = co_await async::with_timeout(steps(&job), limit, "provisioning of server " + handle);
     if (!done && is_ours(done.error())) co_return std::unexpected(done.error());
     co_return ending_of(job, done);
 }
@@ -170,6 +171,7 @@ Task<Result<void>> Work::reinstall(Job* job) {
     job->progress("the provider installs the system anew");
     auto installed = co_await (*provider)->reinstall(job->server, job->public_key, job->left());
     if (!installed) co_return of_provider(installed.error());
+    job->deadline = steady_clock::now() + options_.time_limit;  // the provider took its own time
     job->server.labels.erase(kHostKeyLabel);
     co_return co_await records_.keep_host_key(job->server.handle, "");
 }

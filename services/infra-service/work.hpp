@@ -16,7 +16,8 @@ struct WorkOptions {
     std::filesystem::path folder;     // <state>/infra; its parent exists
     std::filesystem::path playbooks;  // with provision.yml, recover.yml, callback/
     std::string ansible = "ansible-playbook";
-    milliseconds time_limit{900000};  // of the whole; then everything is stopped
+    // Of the whole, and as long again for a provider that installs anew; then everything is stopped.
+    milliseconds time_limit{900000};
     std::vector<milliseconds> ssh_waits{milliseconds(2000), milliseconds(5000)};                // three attempts
     std::vector<milliseconds> boot_waits = std::vector<milliseconds>(30, milliseconds(10000));  // of a new system
     std::vector<std::int64_t> open_ports{80, 443};  // beside SSH's and those that are taken on the server
