@@ -43,6 +43,18 @@ TEST_F(CliTest, projects_from_creation_to_table) {
     EXPECT_THAT(text(wrong.json(), "message"), HasSubstr("moon"));
 }
 
+TEST_F(CliTest, a_project_may_have_its_code_already) {
+    const std::string url = "https://github.com/acme/shop";
+    const auto created = orchestrator({"project", "create", "--name", "shop", "--repository", url});
+    ASSERT_EQ(created.exit, 0) << created.output << created.errors;
+    const auto project = created.json().at("data").as_object();
+    EXPECT_EQ(project.at("repository_url"), boost::json::string(url));
+    EXPECT_EQ(project.at("status"), "draft") << "nobody makes it a first code base";
+    EXPECT_EQ(redis_.command({"XLEN", "scaffolder:queue"}).integer, 0);
+    const auto both = orchestrator({"project", "create", "--name", "x", "--repository", url, "--template", "standard"});
+    EXPECT_EQ(both.exit, 2) << both.output;
+}
+
 TEST_F(CliTest, a_project_names_its_template_and_the_answers_to_it) {
     const auto alone = orchestrator({"project", "create", "--name", "x"});
     EXPECT_EQ(text(alone.data(), "status"), "draft");

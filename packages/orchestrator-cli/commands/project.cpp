@@ -19,6 +19,7 @@ struct CreateOptions {
     std::string test_command;
     std::string from_template;
     std::vector<std::string> data;
+    std::string repository;
 };
 
 std::expected<std::vector<contracts::ServiceModule>, Failure> parse_modules(std::string_view text) {
@@ -85,6 +86,16 @@ Task<Outcome> create(Invocation invocation, CreateOptions options) {
     if (!data) co_return std::unexpected(data.error());
     if (!options.from_template.empty()) body.config["template"] = options.from_template;
     if (!data->empty()) body.config["template_data"] = std::move(*data);
+    if (!options.repository.empty()) {
+        // Its code is there: nobody is asked for a first one.
+        body.repository_url = options.repository;
+        auto there = co_await invocation.session->send<contracts::Project>("POST", "/api/projects", json::write(body));
+        if (!there) co_return failed(there.error());
+        co_return Answer{
+            json::to_value(*there),
+            fmt::format("project {} created: {}, with the code of {}", there->name, there->id, options.repository),
+            {}};
+    }
     const bool scaffolded = co_await is_scaffolded(invocation.session);
     // From here on it is asked for until it is there, also when the message below is lost.
     if (scaffolded) body.status = contracts::ProjectStatus::scaffolding;
@@ -171,6 +182,10 @@ void add_project_commands(CLI::App& app, Chosen& chosen) {
     create_command
         ->add_option("--data", options->data, "KEY=VALUE: an answer to a question of the template; several times")
         ->allow_extra_args(false);
+    create_command
+        ->add_option("--repository", options->repository,
+                     "Where its code is already, e.g. https://github.com/ORG/NAME; instead of a template, by an admin")
+        ->excludes("--template", "--data", "--modules");
     create_command->footer("Example: orchestrator project create --name shop --modules backend,frontend");
     create_command->callback([&chosen, options] {
         chosen = Command{"project.create", [options](Invocation i) { return create(std::move(i), *options); }};
