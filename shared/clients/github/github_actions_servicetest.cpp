@@ -15,6 +15,14 @@ constexpr auto kDeploy = "name: deploy\non:\n  workflow_dispatch:\n    inputs:\n
 class GitHubFilesTest : public GitHubFixture {
   protected:
     void SetUp() override { hub_.add_repository("shop"); }
+    // A branch with a commit of its own, by git.
+    void push_work(GitHubClient& github, const std::string& branch) {
+        const auto remote = run(github.git_remote("shop", github::GitRights::write)).value();
+        const auto clone = (directory_ / "c").string();
+        ASSERT_TRUE(git({"clone", "-q", remote.url, clone}, &remote).ok());
+        ASSERT_TRUE(git({"-C", clone, "commit", "-q", "--allow-empty", "-m", "work"}).ok());
+        ASSERT_TRUE(git({"-C", clone, "push", "-q", "origin", "HEAD:" + branch}, &remote).ok());
+    }
 };
 
 TEST_F(GitHubFilesTest, AreReadListedAndWritten) {
@@ -115,12 +123,7 @@ TEST_F(GitHubFilesTest, SecretsAreSealedForTheRepository) {
 TEST_F(GitHubFilesTest, PullRequestsAreMadeOnceLookedAtAndMerged) {
     auto github = client();
     ASSERT_TRUE(run(github.put_file({.repository = "shop", .path = "x", .content = "x", .message = "m"})));
-    // A branch with a commit of its own.
-    const auto remote = run(github.git_remote("shop", github::GitRights::write)).value();
-    const auto clone = (directory_ / "c").string();
-    ASSERT_TRUE(git({"clone", "-q", remote.url, clone}, &remote).ok());
-    ASSERT_TRUE(git({"-C", clone, "commit", "-q", "--allow-empty", "-m", "work"}).ok());
-    ASSERT_TRUE(git({"-C", clone, "push", "-q", "origin", "HEAD:task/1"}, &remote).ok());
+    push_work(github, "task/1");
 
     const github::NewPullRequest wanted{.repository = "shop", .head = "task/1", .base = "main", .title = "Work"};
     const auto made = run(github.create_pull_request(wanted));
@@ -153,11 +156,7 @@ TEST_F(GitHubFilesTest, PullRequestsAreMadeOnceLookedAtAndMerged) {
 TEST_F(GitHubFilesTest, FaultTimeoutAfterTheEffectOfCreatingAPullRequest) {
     auto github = client();
     ASSERT_TRUE(run(github.put_file({.repository = "shop", .path = "x", .content = "x", .message = "m"})));
-    const auto remote = run(github.git_remote("shop", github::GitRights::write)).value();
-    const auto clone = (directory_ / "c").string();
-    ASSERT_TRUE(git({"clone", "-q", remote.url, clone}, &remote).ok());
-    ASSERT_TRUE(git({"-C", clone, "commit", "-q", "--allow-empty", "-m", "work"}).ok());
-    ASSERT_TRUE(git({"-C", clone, "push", "-q", "origin", "HEAD:task/1"}, &remote).ok());
+    push_work(github, "task/1");
     auto o = options();
     o.timeout = 1s;
     auto hasty = GitHubClient::make(io_.get_executor(), o).value();
