@@ -19,7 +19,7 @@ class StandardTemplateImages : public ScaffolderTest {
         spec.environment = process::minimal_environment();
         spec.environment["HOME"] = directory_.path().string();
         if (const char* host = std::getenv("DOCKER_HOST")) spec.environment["DOCKER_HOST"] = host;
-        auto outcome = run(io_, process::run(std::move(spec), {.timeout = 120s}), 130s);
+        auto outcome = run(io_, process::run(std::move(spec), {.timeout = 240s}), 250s);
         if (!may_fail) {
             EXPECT_TRUE(outcome && outcome->ok())
                 << (outcome ? outcome->describe() + "\n" + outcome->output + outcome->errors : outcome.error().message);
