@@ -92,22 +92,6 @@ TEST_P(GitHubProject, ACommitArrivesThereAndTheTokenIsFoundNowhere) {
     EXPECT_EQ(places_of_secrets(plane), std::vector<std::string>{});
 }
 
-TEST_P(GitHubProject, ANewProjectBeginsThereAndItsTaskGoesOnFromThat) {
-    auto environment = settings();
-    environment["SCAFFOLDER"] = "on";
-    environment["REPOSITORY_HOST"] = "github";
-    ControlPlane plane({.runtime = runtime(), .environment = std::move(environment)});
-    const auto task = plane.start_task(plane.create_project("begin"), "ls -a > seen.txt; " + kCommitAndReport);
-    const auto record = plane.wait_for_end(task);
-    ASSERT_EQ(record.at("status").as_string(), "completed") << boost::json::serialize(record) << plane.log();
-    ASSERT_TRUE(hub_.has_repository("begin"));
-    EXPECT_TRUE(hub_.file("begin", "main", ".project.yml"));
-    EXPECT_TRUE(hub_.file("begin", "task/" + task, "seen.txt").value_or("").contains(".project.yml"));
-    eventually("the pull request is there", [&] { return hub_.pull_requests("begin") == 1; });
-    EXPECT_EQ(places_of_secrets(plane), std::vector<std::string>{});
-    plane.stop();
-}
-
 TEST_P(GitHubProject, APushThatGitHubRejectsFailsTheTaskWithItsReason) {
     hub_.add_repository("shop");
     hub_.refuse_pushes("shop", "error: GH013: Repository rule violations found");
@@ -132,6 +116,7 @@ TEST_P(GitHubProject, ANewProjectBeginsThereWithItsTemplate) {
     ASSERT_EQ(record.at("status").as_string(), "completed") << boost::json::serialize(record) << plane.log();
     EXPECT_TRUE(hub_.file("my-shop", "main", ".project.yml").value_or("").contains(project));
     EXPECT_TRUE(hub_.file("my-shop", "task/" + task, "seen.txt").value_or("").contains("backend\n"));
+    eventually("the pull request is there", [&] { return hub_.pull_requests("my-shop") == 1; });
     EXPECT_EQ(hub_.branch("my-shop", "task/" + task), record.at("result").at("commit_sha").as_string().c_str());
     EXPECT_EQ(places_of_secrets(plane), std::vector<std::string>{});
     plane.stop();
