@@ -35,7 +35,7 @@ TEST_F(ProjectEgressTest, OnlyAnAdminOpensIt) {
     EXPECT_EQ(send("PATCH", "/api/projects/" + new_uuid(), owner, open).status, 404u);
 }
 
-TEST_F(ProjectEgressTest, OnlyAnAdminNamesARepositoryOnAnotherServer) {
+TEST_F(ProjectEgressTest, OnlyAnAdminNamesARepositoryThatIsNotTheProjectsOwn) {
     const auto owner = user_token(make_user(100));
     const auto path = "/api/projects/" + make_project(owner);
     const std::string there = R"({"name": "shop", "repository_url": "https://github.com/acme/secret"})";
@@ -47,6 +47,14 @@ TEST_F(ProjectEgressTest, OnlyAnAdminNamesARepositoryOnAnotherServer) {
     EXPECT_EQ(send("PATCH", path, owner, R"({"description": "x"})").status, 200u);
     EXPECT_EQ(send("PATCH", path, owner, R"({"repository_url": "ssh://git@github.com/acme/secret"})").status, 403u);
     EXPECT_EQ(send("PATCH", path, owner, R"({"repository_url": null})").status, 200u) << "anybody may leave it";
+    // Another project's, on this machine.
+    const auto at = [](const std::string& id) {
+        return R"({"repository_url": "/state/repositories/)" + id + R"(.git"})";
+    };
+    const auto other = make_project(user_token(make_user(101)));
+    EXPECT_EQ(send("PATCH", path, owner, at(other)).status, 403u);
+    EXPECT_EQ(send("PATCH", path, owner, R"({"repository_url": "file:///state/repositories/x.git"})").status, 403u);
+    EXPECT_EQ(send("PATCH", path, owner, at(path.substr(path.rfind('/') + 1))).status, 200u) << "its own";
 }
 
 // The control plane would fetch it: from a host that the worker may not reach, with whatever the URL tells that host.

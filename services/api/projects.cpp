@@ -58,12 +58,12 @@ Task<std::expected<void, http::Response>> check_egress(const Context* context, b
                                             {{std::string(kPath), "is not what it was"}}));
 }
 
-// A project on another server is worked on with the installation's own rights there, which reach further than its
-// owner's: nobody names one for himself. `id`: as above.
+// Code is fetched with the installation's own rights, which reach further than the owner's - to another project's
+// repository here, to another server: nobody names a place for himself but his project's own. `id`: as above.
 Task<std::expected<void, http::Response>> check_repository(const Context* context, std::optional<std::string> url,
                                                            std::optional<std::string> id) {
-    const bool elsewhere = url && url->contains("://") && !url->starts_with("file://");
-    if (!elsewhere || context->caller.sees_all()) co_return std::expected<void, http::Response>{};
+    const bool its_own = id && url && url->starts_with('/') && url->ends_with(fmt::format("/{}.git", *id));
+    if (!url || its_own || context->caller.sees_all()) co_return std::expected<void, http::Response>{};
     if (id) {
         auto rows =
             co_await context->database.query("SELECT repository_url FROM projects WHERE id = :id", {{"id", *id}});
@@ -71,7 +71,7 @@ Task<std::expected<void, http::Response>> check_repository(const Context* contex
         if (rows->rows.empty()) co_return std::expected<void, http::Response>{};  // 404 comes by itself
         if (rows->rows.front().optional_text("repository_url") == url) co_return std::expected<void, http::Response>{};
     }
-    co_return std::unexpected(http::problem(403, "only an admin may say that a project's code is on another server",
+    co_return std::unexpected(http::problem(403, "only an admin may say where a project's code is",
                                             {{"repository_url", "is not what it was"}}));
 }
 
@@ -92,7 +92,7 @@ Task<http::Response> create(const Context* context) {
     if (auto mine = check_owner(context->caller, body->owner_id); !mine) co_return mine.error();
     auto walled = co_await check_egress(context, body->config, std::nullopt);
     if (!walled) co_return walled.error();
-    auto placed = co_await check_repository(context, body->repository_url, std::nullopt);
+    auto placed = co_await check_repository(context, body->repository_url, body->id);
     if (!placed) co_return placed.error();
     const auto id = id_or_new(body->id);
     body->id = id;
