@@ -16,8 +16,11 @@ using namespace std::chrono_literals;
 
 constexpr auto kMake = 280s;
 // PID 1 is a shell that reaps what is left to it. The init script of Docker raises a limit that root of a test machine
-// may not raise; control groups are writable, as on a server.
+// may not raise, and where fstab says nothing of control groups it mounts every controller that it misses: this machine
+// would have them from then on, without a mount of its own, and its engine would no longer see when memory runs out.
+// Those that are mounted are writable, as on a server.
 constexpr const char* kInit = R"sh(
+echo 'none /sys/fs/cgroup none noauto 0 0' >>/etc/fstab
 sed -i 's/^\(\s*ulimit .*\)$/\1 || true/' /etc/init.d/docker
 for each in /sys/fs/cgroup /sys/fs/cgroup/*; do mountpoint -q "$each" && mount -o remount,bind,rw "$each"; done
 rm -f /etc/ssh/ssh_host_*; ssh-keygen -q -A

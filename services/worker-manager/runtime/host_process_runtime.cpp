@@ -141,26 +141,31 @@ Task<void> HostProcessRuntime::end_leftovers(std::string worker_id) {
     const auto config = config_of(worker_id);
     if (!config) co_return;
     const int uid = config->agent_uid;
+    // A runtime that goes ends the waits below at once, and then there is nothing of it to be touched.
+    const bool root = root_;
+    const std::weak_ptr<bool> owner = alive();
     // Only ever a uid that we gave away.
-    if (root_ && (uid < options_.uid_base || uid >= options_.uid_base + options_.uid_count)) co_return;
+    if (root && (uid < options_.uid_base || uid >= options_.uid_base + options_.uid_count)) co_return;
     const auto mark = "CODEGEN_GATEWAY=" + config->gateway_directory;
     const auto left = [&] {
         auto pids = process_ids();
-        std::erase_if(
-            pids, [&](int pid) { return !(root_ ? lives_as(pid, uid) : lives_as(pid, uid) && carries(pid, mark)); });
+        std::erase_if(pids,
+                      [&](int pid) { return !(root ? lives_as(pid, uid) : lives_as(pid, uid) && carries(pid, mark)); });
         return pids;
     };
     for (int round = 0; round < 500; ++round) {
         const auto pids = left();
         if (pids.empty()) co_return;
         for (int pid : pids) ::kill(pid, SIGKILL);
-        if (root_) {
+        if (root) {
             // In one step, which no fork bomb outruns.
             auto spec = beside_agent(*config, {"/bin/sh", "-c", "kill -s KILL -- -1"});
             spec.directory = "/";
             static_cast<void>(co_await process::run(std::move(spec), {.timeout = seconds(10)}));
+            if (owner.expired()) co_return;
         }
         co_await async::sleep_for(milliseconds(2));
+        if (owner.expired()) co_return;
     }
 }
 

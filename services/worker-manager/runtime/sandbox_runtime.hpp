@@ -51,6 +51,7 @@ class SandboxRuntime : public WorkerRuntime {
     virtual Task<void> end_leftovers(std::string worker_id);
     void say_missing_limits() const;  // once, in the log
     WorkerDirectories directories(const std::string& worker_id) const { return {options_.workers / worker_id}; }
+    std::weak_ptr<bool> alive() const { return alive_; }  // expired: this object is gone
 
     // Constant.
     const asio::any_io_executor executor_;
