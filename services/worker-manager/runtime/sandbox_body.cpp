@@ -88,30 +88,12 @@ contracts::WrapperConfig sandbox_config(const BodySpec& spec, const SandboxTools
 }
 
 Result<void> write_body_files(const BodySpec& spec, const contracts::WrapperConfig& config) {
-    auto filter = compile_seccomp_filter();
+    // Compiling it takes 3 ms, each time with the same outcome.
+    static const auto filter = compile_seccomp_filter();
     if (!filter) return std::unexpected(filter.error());
-    const fs::path etc = spec.directories.root / "etc";
-    if (auto made = posix::make_directory(etc, 0755); !made) return made;
-    struct File {
-        fs::path path;
-        std::string content;
-        mode_t mode;
-    };
-    const int uid = config.agent_uid;
-    const int gid = config.agent_gid;
-    for (const File& file : {
-             File{etc / "passwd",
-                  fmt::format("root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:{}:{}:agent:{}:/bin/bash\n"
-                              "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
-                              uid, gid, sandbox::kHomeInside),
-                  0644},
-             File{etc / "group", fmt::format("root:x:0:\nagent:x:{}:\nnogroup:x:65534:\n", gid), 0644},
-             File{etc / "hosts", fmt::format("127.0.0.1 localhost {}\n::1 localhost\n", spec.worker_id), 0644},
-             File{spec.directories.state() / "seccomp.bpf", *filter, 0600},
-             File{spec.directories.state() / "config.json", json::write(config), 0600},
-         })
-        if (auto written = posix::replace_file(file.path, file.content, file.mode); !written) return written;
-    return {};
+    auto written = posix::replace_file(spec.directories.state() / "seccomp.bpf", *filter, 0600);
+    if (!written) return written;
+    return posix::replace_file(spec.directories.state() / "config.json", json::write(config), 0600);
 }
 
 std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories) {
@@ -123,10 +105,26 @@ std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories) 
     return {};
 }
 
-std::vector<contracts::ReadOnlyMount> account_mounts(const WorkerDirectories& directories) {
+Result<std::vector<contracts::ReadOnlyMount>> account_mounts(const WorkerDirectories& directories,
+                                                             const contracts::WrapperConfig& config) {
+    const fs::path etc = directories.root / "etc";
+    if (auto made = posix::make_directory(etc, 0755); !made) return std::unexpected(made.error());
+    struct File {
+        const char* name;
+        std::string content;
+    };
     std::vector<contracts::ReadOnlyMount> mounts;
-    for (const char* name : {"passwd", "group", "hosts"})
-        mounts.push_back({directories.root / "etc" / name, std::string("/etc/") + name});
+    for (const File& file : {
+             File{"passwd", fmt::format("root:x:0:0:root:/root:/usr/sbin/nologin\nagent:x:{}:{}:agent:{}:/bin/bash\n"
+                                        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+                                        config.agent_uid, config.agent_gid, sandbox::kHomeInside)},
+             File{"group", fmt::format("root:x:0:\nagent:x:{}:\nnogroup:x:65534:\n", config.agent_gid)},
+             File{"hosts", fmt::format("127.0.0.1 localhost {}\n::1 localhost\n", config.worker_id)},
+         }) {
+        if (auto written = posix::replace_file(etc / file.name, file.content, 0644); !written)
+            return std::unexpected(written.error());
+        mounts.push_back({etc / file.name, std::string("/etc/") + file.name});
+    }
     return mounts;
 }
 

@@ -37,13 +37,15 @@ struct SandboxTools {
 // spec.config with the paths and the sandbox part of this runtime.
 contracts::WrapperConfig sandbox_config(const BodySpec& spec, const SandboxTools& tools);
 
-// Not synced: a power cut leaves no process that would need them. Writes passwd, group and hosts of the inside
-// (<root>/etc, readable by the agent), state/seccomp.bpf and state/config.json.
+// Not synced: a power cut leaves no process that would need them. Writes state/seccomp.bpf and state/config.json.
 Result<void> write_body_files(const BodySpec& spec, const contracts::WrapperConfig& config);
 // The cgroups that an earlier start, maybe of another process, gave this body: from its config.json.
 std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories);
-// The passwd, group and hosts of write_body_files for a command beside the agent (the wrapper makes the agent's own).
-std::vector<contracts::ReadOnlyMount> account_mounts(const WorkerDirectories& directories);
+// passwd, group and hosts of the inside for a command beside the agent (the wrapper makes the agent's own): written
+// into <root>/etc, readable by the agent. Whole at any time, also for a command that reads them while another one
+// begins.
+Result<std::vector<contracts::ReadOnlyMount>> account_mounts(const WorkerDirectories& directories,
+                                                             const contracts::WrapperConfig& config);
 
 // A uid that is not ours must be able to walk to `path`: the first directory on the way that it cannot pass is an error
 // that names it and the way out.

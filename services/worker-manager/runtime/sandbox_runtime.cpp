@@ -415,7 +415,9 @@ Task<Result<std::pair<int, std::string>>> SandboxRuntime::run_inside(std::string
     // One stream for both outputs, in their order.
     std::vector<std::string> inner{"/bin/sh", "-c", "exec \"$@\" 2>&1", "sh"};
     std::move(argv.begin(), argv.end(), std::back_inserter(inner));
-    std::ranges::move(account_mounts(host), std::back_inserter(config->sandbox->mounts));
+    auto accounts = account_mounts(host, *config);
+    if (!accounts) co_return std::unexpected(accounts.error());
+    std::ranges::move(*accounts, std::back_inserter(config->sandbox->mounts));
     auto command = sandbox::bwrap_command(*config, std::move(inner));
     auto outcome =
         co_await process::run(bwrap_spec(std::move(command), *filter, {config->agent_uid, config->agent_gid}),
