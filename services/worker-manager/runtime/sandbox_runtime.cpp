@@ -380,7 +380,9 @@ Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds gr
         co_return fail(ErrorCategory::permanent, "conflict",
                        fmt::format("worker {} belongs to installation {}", worker_id, file->installation));
     const std::vector<std::string> cgroups = recorded_cgroups(host);
-    if (file && grace.count() > 0) static_cast<void>(signal_tree(worker_id, SIGCONT));  // it may be paused
+    if (file && grace.count() > 0)  // it may be paused
+        if (auto woken = signal_tree(worker_id, SIGCONT); !woken)
+            log::debug("a worker is ended as it is", {{"worker_id", worker_id}, {"error", woken.error().message}});
     if (file) co_await end_processes(*file, grace);
     co_await end_leftovers(worker_id);
     for (int round = 0; !Cgroups::kill_all(cgroups) && round < 500; ++round) co_await async::sleep_for(milliseconds(2));
