@@ -1,6 +1,10 @@
 #include "services/api/bootstrap.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+
+#include <cerrno>
 
 #include "services/api/caller.hpp"
 #include "services/api/resource.hpp"
@@ -12,6 +16,24 @@ namespace codegen::api {
 namespace {
 
 constexpr std::size_t kLongestTokenFile = 4096;
+constexpr std::chrono::seconds kTurnLimit{30};
+constexpr std::chrono::milliseconds kTurnPoll{10};
+
+// One process of a state directory at a time: each of two that make a token at once would revoke the other's.
+Task<Result<posix::Fd>> turn(std::filesystem::path state_directory) {
+    const auto file = state_directory / "tokens.lock";
+    posix::Fd lock(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock) co_return posix::errno_error("open " + file.string(), errno);
+    const auto end = std::chrono::steady_clock::now() + kTurnLimit;
+    while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) co_return posix::errno_error("lock " + file.string(), errno);
+        if (std::chrono::steady_clock::now() > end)
+            co_return fail(ErrorCategory::transient, "busy",
+                           fmt::format("{} is held by another process that starts; try again", file.string()));
+        co_await async::sleep_for(kTurnPoll);
+    }
+    co_return lock;
+}
 
 struct OwnToken {
     std::string id;
@@ -73,6 +95,8 @@ Task<Result<void>> prepare_store(storage::Database* database, std::filesystem::p
         {{"now", to_micros(now)}});
     if (!admin) co_return std::unexpected(admin.error());
     if (admin->affected > 0) log::info("admin user made", {{"user_id", "1"}});
+    const auto ours = co_await turn(state_directory);
+    if (!ours) co_return std::unexpected(ours.error());
     auto admin_token = co_await ensure_token(database, state_directory / "admin.token", {"admin", "admin", 1}, now);
     if (!admin_token) co_return admin_token;
     auto service_token =
