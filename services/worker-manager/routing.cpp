@@ -66,7 +66,8 @@ bool goes_on(const contracts::CreateWorkerCommand& command) {
 Task<Result<void>> Manager::announce() {
     const auto busy = admission_.in_use() + admission_.waiting().size();
     std::error_code ec;
-    const auto repositories = std::filesystem::canonical(options_.state_directory / "repositories", ec).string();
+    // Told before the first project has made the folder.
+    const auto repositories = std::filesystem::weakly_canonical(options_.state_directory / "repositories", ec).string();
     const auto said = fmt::format("{} {}", admission_.slots() - std::min(busy, admission_.slots()), repositories);
     auto reply = co_await redis_.command(
         {"EVAL", std::string(kAnnounce), "1", std::string(keys::kManagerHosts), options_.host, said});
