@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "services/scaffolder/git.hpp"
 #include "services/scaffolder/project_file.hpp"
 
 namespace codegen::scaffolder {
@@ -43,7 +42,7 @@ Task<Result<Repository>> GitHubHost::ensure(contracts::Project project) {
     co_return Repository{made->repository.html_url, made->repository.id};
 }
 
-Task<Result<std::string>> GitHubHost::call(GitCall call, std::string url, GitRights rights) {
+Task<Result<std::string>> GitHubHost::call(git::Call call, std::string url, GitRights rights) {
     const auto name = github_.repository_at(url);
     if (!name)
         co_return fail(ErrorCategory::permanent, "invalid",
@@ -52,9 +51,10 @@ Task<Result<std::string>> GitHubHost::call(GitCall call, std::string url, GitRig
     if (!remote) co_return std::unexpected(remote.error());
     for (auto& argument : call.arguments)
         if (argument == kRemoteArgument) argument = remote->url;
+    call.network = true;
     call.configuration = remote->configuration;
     call.environment.insert(remote->environment.begin(), remote->environment.end());
-    auto done = co_await git(std::move(call));
+    auto done = co_await git::output(std::move(call));
     if (done || !is_refusal(done.error())) co_return done;
     // It may have been taken back before its time: the next try has a new one.
     github_.forget_token(remote->token);
@@ -70,14 +70,15 @@ Task<Result<Contents>> GitHubHost::contents(Repository repository, std::string p
     if (!heads) co_return std::unexpected(heads.error());
     if (heads->empty()) co_return Contents{};
     if (!heads->contains("\trefs/heads/main\n")) co_return Contents{.kind = Contents::Kind::foreign};
-    auto made = co_await git({.repository = scratch, .arguments = {"init", "--quiet", "--bare", "--template="}});
+    auto made =
+        co_await git::output({.repository = scratch, .arguments = {"init", "--quiet", "--bare", "--template="}});
     if (!made) co_return std::unexpected(made.error());
     auto fetched = co_await call(
         {.repository = scratch,
          .arguments = {"fetch", "--quiet", "--no-tags", "--filter=tree:0", remote, "refs/heads/main:refs/heads/main"}},
         repository.url, GitRights::read);
     if (!fetched) co_return std::unexpected(fetched.error());
-    auto roots = co_await git({.repository = scratch, .arguments = list_roots("refs/heads/main")});
+    auto roots = co_await git::output({.repository = scratch, .arguments = list_roots("refs/heads/main")});
     if (!roots) co_return std::unexpected(roots.error());
     co_return contents_of_roots(*roots, project_id);
 }

@@ -1,8 +1,8 @@
 // Repositories of an organisation on GitHub, through a GitHub App.
 #pragma once
-#include "services/scaffolder/git.hpp"
 #include "services/scaffolder/repository_host.hpp"
 #include "shared/clients/github/github_client.hpp"
+#include "shared/git/git.hpp"
 
 namespace codegen::scaffolder {
 
@@ -21,7 +21,7 @@ class GitHubHost : public RepositoryHost {
   private:
     // One git call with a token of this repository, and its URL in place of kRemoteArgument; refused, the token is
     // forgotten and the error transient, once.
-    Task<Result<std::string>> call(GitCall call, std::string url, clients::github::GitRights rights);
+    Task<Result<std::string>> call(git::Call call, std::string url, clients::github::GitRights rights);
     static constexpr std::string_view kRemoteArgument = "<remote>";
     clients::GitHubClient github_;
 };

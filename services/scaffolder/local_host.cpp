@@ -4,8 +4,8 @@
 
 #include <system_error>
 
-#include "services/scaffolder/git.hpp"
 #include "shared/base/ids.hpp"
+#include "shared/git/git.hpp"
 #include "shared/posix/file.hpp"
 
 namespace codegen::scaffolder {
@@ -28,8 +28,9 @@ bool is_there(const fs::path& repository) {
 }
 
 Task<Result<void>> push_to(fs::path repository, fs::path from) {
-    auto pushed = co_await git(
-        {.repository = std::move(from), .arguments = {"push", "--quiet", repository.string(), "HEAD:refs/heads/main"}});
+    auto pushed = co_await git::output({.repository = std::move(from),
+                                        .arguments = {"push", "--quiet", repository.string(), "HEAD:refs/heads/main"},
+                                        .durable = true});
     if (pushed) co_return Result<void>();
     auto error = in_context(pushed.error(), "push to " + repository.string());
     if (error.category == ErrorCategory::permanent) error.code = "rejected";
@@ -52,13 +53,13 @@ Task<Result<Repository>> LocalHost::ensure(contracts::Project project) {
 
 Task<Result<Contents>> LocalHost::contents(Repository repository, std::string project_id, fs::path) {
     if (!is_there(repository.url)) co_return Contents{};
-    auto any = co_await git({.repository = repository.url, .arguments = {"for-each-ref", "--count=1"}});
+    auto any = co_await git::output({.repository = repository.url, .arguments = {"for-each-ref", "--count=1"}});
     if (!any) co_return std::unexpected(any.error());
     if (any->empty()) co_return Contents{};
-    auto main = co_await git({.repository = repository.url, .arguments = {"for-each-ref", "refs/heads/main"}});
+    auto main = co_await git::output({.repository = repository.url, .arguments = {"for-each-ref", "refs/heads/main"}});
     if (!main) co_return std::unexpected(main.error());
     if (main->empty()) co_return Contents{.kind = Contents::Kind::foreign};
-    auto roots = co_await git({.repository = repository.url, .arguments = list_roots("refs/heads/main")});
+    auto roots = co_await git::output({.repository = repository.url, .arguments = list_roots("refs/heads/main")});
     if (!roots) co_return std::unexpected(roots.error());
     co_return contents_of_roots(*roots, project_id);
 }
@@ -69,8 +70,10 @@ Task<Result<void>> LocalHost::push(Repository repository, fs::path from) {
     if (auto made = posix::make_directory(directory_, 0700); !made) co_return std::unexpected(made.error());
     // The name that the workflow's upkeep removes when a killed process left it.
     const HalfMade temporary{path.parent_path() / fmt::format(".{}.{}", path.stem().string(), random_token(6))};
-    auto made = co_await git({.repository = temporary.path,
-                              .arguments = {"init", "--quiet", "--bare", "--template=", "--initial-branch=main"}});
+    auto made =
+        co_await git::output({.repository = temporary.path,
+                              .arguments = {"init", "--quiet", "--bare", "--template=", "--initial-branch=main"},
+                              .durable = true});
     if (!made) co_return std::unexpected(made.error());
     auto pushed = co_await push_to(temporary.path, std::move(from));
     if (!pushed) co_return std::unexpected(pushed.error());

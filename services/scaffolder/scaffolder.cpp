@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "services/scaffolder/copier.hpp"
-#include "services/scaffolder/git.hpp"
 #include "services/scaffolder/project_file.hpp"
 #include "services/scaffolder/work_directory.hpp"
+#include "shared/git/git.hpp"
 #include "shared/posix/file.hpp"
 
 namespace codegen::scaffolder {
@@ -142,10 +142,11 @@ Task<Result<fs::path>> Scaffolder::fetch(TemplateChoice choice, fs::path into) {
              {"checkout", "--quiet", "--force", "FETCH_HEAD"}}) {
         std::error_code ignored;
         fs::create_directory(into, ignored);
-        auto done = co_await git({.repository = repository,
-                                  .arguments = std::move(arguments),
-                                  .work_tree = into,
-                                  .timeout = options_.timeout});
+        auto done = co_await git::output({.repository = repository,
+                                          .arguments = std::move(arguments),
+                                          .work_tree = into,
+                                          .timeout = options_.timeout,
+                                          .network = true});
         if (!done) co_return std::unexpected(done.error());
     }
     co_return into;
@@ -153,27 +154,32 @@ Task<Result<fs::path>> Scaffolder::fetch(TemplateChoice choice, fs::path into) {
 
 Task<Result<std::int64_t>> Scaffolder::commit(contracts::Project project, std::string template_name,
                                               fs::path repository, fs::path tree) {
-    auto done = co_await git({.repository = repository,
-                              .arguments = {"init", "--quiet", "--template=", "--initial-branch=main"},
-                              .work_tree = tree});
-    if (done) done = co_await git({.repository = repository, .arguments = {"add", "--all"}, .work_tree = tree});
-    if (done) done = co_await git({.repository = repository, .arguments = {"ls-files", "-z"}, .work_tree = tree});
+    auto done = co_await git::output({.repository = repository,
+                                      .arguments = {"init", "--quiet", "--template=", "--initial-branch=main"},
+                                      .work_tree = tree,
+                                      .durable = true});
+    if (done)
+        done = co_await git::output(
+            {.repository = repository, .arguments = {"add", "--all"}, .work_tree = tree, .durable = true});
+    if (done)
+        done = co_await git::output({.repository = repository, .arguments = {"ls-files", "-z"}, .work_tree = tree});
     if (!done) co_return std::unexpected(done.error());
     const auto files = std::ranges::count(*done, '\0');
     // The same commit whenever, and by whomever, it is made.
     const auto date = fmt::format("{} +0000", to_micros(project.created_at.value_or(system_now())) / 1'000'000);
     const auto message = fmt::format("Begin with template {}\n\n{}: {}\n{}: {}\n", template_name, kProjectTrailer,
                                      project.id, kFilesTrailer, files);
-    done = co_await git({.repository = repository,
-                         .arguments = {"commit", "--quiet", "--no-verify", "--cleanup=verbatim", "--file=-"},
-                         .work_tree = tree,
-                         .input = message,
-                         .environment = {{"GIT_AUTHOR_NAME", std::string(kBotName)},
-                                         {"GIT_AUTHOR_EMAIL", std::string(kBotAddress)},
-                                         {"GIT_AUTHOR_DATE", date},
-                                         {"GIT_COMMITTER_NAME", std::string(kBotName)},
-                                         {"GIT_COMMITTER_EMAIL", std::string(kBotAddress)},
-                                         {"GIT_COMMITTER_DATE", date}}});
+    done = co_await git::output({.repository = repository,
+                                 .arguments = {"commit", "--quiet", "--no-verify", "--cleanup=verbatim", "--file=-"},
+                                 .work_tree = tree,
+                                 .input = message,
+                                 .durable = true,
+                                 .environment = {{"GIT_AUTHOR_NAME", std::string(kBotName)},
+                                                 {"GIT_AUTHOR_EMAIL", std::string(kBotAddress)},
+                                                 {"GIT_AUTHOR_DATE", date},
+                                                 {"GIT_COMMITTER_NAME", std::string(kBotName)},
+                                                 {"GIT_COMMITTER_EMAIL", std::string(kBotAddress)},
+                                                 {"GIT_COMMITTER_DATE", date}}});
     if (!done) co_return std::unexpected(done.error());
     co_return files;
 }

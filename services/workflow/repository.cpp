@@ -6,30 +6,21 @@
 
 #include "shared/base/ids.hpp"
 #include "shared/base/timestamp.hpp"
+#include "shared/git/git.hpp"
 #include "shared/posix/file.hpp"
-#include "shared/process/process.hpp"
 
 namespace codegen::workflow {
 namespace {
 
 constexpr std::string_view kCommitter = "Codegen Orchestrator <orchestrator@codegen.invalid>";
 
-Task<Result<void>> git(std::filesystem::path repository, std::vector<std::string> arguments, std::string input) {
-    process::Spec spec;
-    spec.argv = {"git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsync=all"};
-    spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
-    spec.environment = process::minimal_environment();
-    spec.environment["GIT_CONFIG_NOSYSTEM"] = "1";
-    spec.environment["GIT_CONFIG_GLOBAL"] = "/dev/null";
-    spec.environment["GIT_DIR"] = repository.string();
-    spec.input = std::move(input);
-    const std::string step = "git " + arguments.front();
-    auto outcome = co_await process::run(std::move(spec));
-    if (!outcome) co_return std::unexpected(in_context(outcome.error(), step));
-    if (!outcome->ok())
-        co_return fail(ErrorCategory::transient, "git",
-                       fmt::format("{} in {}: {}", step, repository.string(), outcome->describe()));
-    co_return Result<void>();
+Task<Result<void>> git_step(std::filesystem::path repository, std::vector<std::string> arguments, std::string input) {
+    auto done = co_await git::output(
+        {.repository = repository, .arguments = std::move(arguments), .input = std::move(input), .durable = true});
+    if (done) co_return Result<void>();
+    auto error = in_context(done.error(), repository.string());
+    error.category = ErrorCategory::transient;  // nobody's input is in it: the disk's fault
+    co_return std::unexpected(std::move(error));
 }
 
 // One commit with one file, as `git fast-import` reads it.
@@ -53,8 +44,8 @@ Task<Result<std::filesystem::path>> make_repository(std::filesystem::path direct
     if (auto made = posix::make_directory(directory, 0700); !made) co_return std::unexpected(made.error());
 
     const auto temporary = std::filesystem::absolute(directory / fmt::format(".{}.{}", project_id, random_token(6)));
-    auto made = co_await git(temporary, {"init", "--quiet", "--bare", "--template=", "--initial-branch=main"}, "");
-    if (made) made = co_await git(temporary, {"fast-import", "--quiet", "--done"}, initial_commit(project_name));
+    auto made = co_await git_step(temporary, {"init", "--quiet", "--bare", "--template=", "--initial-branch=main"}, "");
+    if (made) made = co_await git_step(temporary, {"fast-import", "--quiet", "--done"}, initial_commit(project_name));
     if (made) {
         std::error_code error;
         std::filesystem::rename(temporary, path, error);

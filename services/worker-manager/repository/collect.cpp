@@ -16,10 +16,10 @@
 #include "services/worker-manager/core/claim.hpp"
 #include "services/worker-manager/core/names.hpp"
 #include "services/worker-manager/repository/bundle.hpp"
-#include "services/worker-manager/repository/git.hpp"
 #include "services/worker-manager/repository/paths.hpp"
 #include "services/worker-manager/repository/tree.hpp"
 #include "shared/base/ids.hpp"
+#include "shared/git/git.hpp"
 #include "shared/posix/file.hpp"
 
 namespace codegen::worker_manager {
@@ -69,18 +69,18 @@ struct Import {
     BundleHead bundle;
     std::string head;
 
-    GitCall call(std::vector<std::string> arguments, std::string input = {}) const {
+    git::Call call(std::vector<std::string> arguments, std::string input = {}) const {
         return {.repository = quarantine,
                 .arguments = std::move(arguments),
                 .input = std::move(input),
-                .bounds = GitBounds{}};
+                .bounds = git::Bounds{}};
     }
 };
 
 // git on the worker's bytes: where it fails, they are to blame.
-Task<Result<std::string>> examine(GitCall call) {
+Task<Result<std::string>> examine(git::Call call) {
     const auto step = "git " + call.arguments.front();
-    auto outcome = co_await run_git(std::move(call));
+    auto outcome = co_await git::run(std::move(call));
     if (!outcome) co_return std::unexpected(in_context(outcome.error(), step));
     if (!outcome->ok()) co_return failed(step, *outcome);
     co_return std::move(outcome->output);
@@ -95,8 +95,8 @@ Result<std::string> choose_head(const CollectRequest& request, const BundleHead&
 }
 
 Task<Result<void>> open_quarantine(Import& import) {
-    auto made = co_await git({.repository = import.quarantine,
-                              .arguments = {"init", "-q", "--bare", "--template=", "--initial-branch=none"}});
+    auto made = co_await git::output({.repository = import.quarantine,
+                                      .arguments = {"init", "-q", "--bare", "--template=", "--initial-branch=none"}});
     if (!made) co_return std::unexpected(made.error());
     std::error_code ec;
     const auto project = fs::canonical(import.request.repository, ec);
@@ -137,7 +137,7 @@ Task<Result<void>> read_bundle(Import& import) {
 Task<Result<fs::path>> index_objects(Import& import) {
     auto call = import.call({"index-pack", "--stdin", "--fix-thin", "--strict", "--threads=1"});
     call.input_file = import.quarantine / "incoming";
-    auto outcome = co_await run_git(std::move(call));
+    auto outcome = co_await git::run(std::move(call));
     if (!outcome) co_return std::unexpected(outcome.error());
     if (!outcome->ok()) co_return failed("the bundle's objects do not pass the check", *outcome);
     for (const auto& entry : fs::directory_iterator(import.quarantine / "objects" / "pack"))
@@ -175,7 +175,7 @@ Task<Result<void>> check_unpacked_size(Import& import, fs::path index) {
 }
 
 Task<Result<bool>> is_ancestor(const Import& import, std::string ancestor, std::string descendant) {
-    auto outcome = co_await run_git(import.call({"merge-base", "--is-ancestor", ancestor, descendant}));
+    auto outcome = co_await git::run(import.call({"merge-base", "--is-ancestor", ancestor, descendant}));
     if (!outcome) co_return std::unexpected(outcome.error());
     if (outcome->end == process::Outcome::End::exited && outcome->code <= 1) co_return outcome->code == 0;
     co_return failed(fmt::format("the history from {} to {} cannot be walked", ancestor, descendant), *outcome);
@@ -183,7 +183,7 @@ Task<Result<bool>> is_ancestor(const Import& import, std::string ancestor, std::
 
 Task<Result<void>> check_history(Import& import) {
     const auto& base = import.request.base_sha;
-    auto complete = co_await run_git(import.call({"rev-list", "--objects", "--quiet", import.head, "--not", base}));
+    auto complete = co_await git::run(import.call({"rev-list", "--objects", "--quiet", import.head, "--not", base}));
     if (!complete) co_return std::unexpected(complete.error());
     if (!complete->ok()) co_return failed("the bundle's history is incomplete", *complete);
     auto type = co_await examine(import.call({"cat-file", "-t", import.head}));
@@ -226,7 +226,7 @@ Task<Result<void>> check_paths(Import& import) {
 Task<Result<std::optional<std::string>>> resolve_claim(const Import& import, std::string claimed) {
     if (!is_claimable(claimed)) co_return std::nullopt;
     auto outcome =
-        co_await run_git(import.call({"rev-parse", "--verify", "--quiet", "--end-of-options", claimed + "^{commit}"}));
+        co_await git::run(import.call({"rev-parse", "--verify", "--quiet", "--end-of-options", claimed + "^{commit}"}));
     if (!outcome) co_return std::unexpected(outcome.error());
     if (!outcome->ok()) co_return std::nullopt;
     co_return outcome->output.substr(0, outcome->output.find('\n'));
@@ -271,7 +271,7 @@ Task<Result<Collected>> describe_work(const Import& import) {
     auto diff =
         import.call({"diff-tree", "-r", "-z", "--name-only", "--no-renames", import.request.base_sha, import.head});
     diff.output_bytes = kMaxFilesNamed * PATH_MAX;
-    auto outcome = co_await run_git(std::move(diff));
+    auto outcome = co_await git::run(std::move(diff));
     if (!outcome) co_return std::unexpected(in_context(outcome.error(), "git diff-tree"));
     // Stopped in the middle of a long list: what it wrote is more than is named.
     if (!outcome->ok() && outcome->end != process::Outcome::End::output_limit)
@@ -286,14 +286,14 @@ Task<Result<Collected>> describe_work(const Import& import) {
 
 // Into the project's repository, as one pack of just what is new.
 Task<Result<void>> publish_branch(const Import& import) {
-    auto marked = co_await git(import.call({"update-ref", std::string(kIncoming), import.head}));
+    auto marked = co_await git::output(import.call({"update-ref", std::string(kIncoming), import.head}));
     if (!marked) co_return std::unexpected(marked.error());
     auto fetched =
-        co_await run_git({.repository = import.request.repository,
-                          .arguments = {"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
-                                        "--no-recurse-submodules", "--force", import.quarantine.string(),
-                                        fmt::format("{}:refs/heads/{}", kIncoming, import.request.branch)},
-                          .bounds = GitBounds{}});
+        co_await git::run({.repository = import.request.repository,
+                           .arguments = {"fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+                                         "--no-recurse-submodules", "--force", import.quarantine.string(),
+                                         fmt::format("{}:refs/heads/{}", kIncoming, import.request.branch)},
+                           .bounds = git::Bounds{}});
     const auto step = "publish " + import.request.branch;
     if (!fetched) co_return std::unexpected(in_context(fetched.error(), step));
     using End = process::Outcome::End;

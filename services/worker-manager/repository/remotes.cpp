@@ -6,11 +6,11 @@
 #include <array>
 #include <cctype>
 
-#include "services/worker-manager/repository/git.hpp"
 #include "services/worker-manager/repository/tree.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/base/retry.hpp"
 #include "shared/clients/github/github_client.hpp"
+#include "shared/git/git.hpp"
 #include "shared/posix/file.hpp"
 
 namespace codegen::worker_manager {
@@ -103,7 +103,7 @@ Task<Result<void>> Remotes::make_copy(fs::path path) {
     for (const auto& parent : {directory_, directory_ / "github", path.parent_path()})
         if (auto made = posix::make_directory(parent, 0700); !made) co_return made;
     const auto temporary = path.parent_path() / fmt::format(".{}.{}", path.filename().string(), random_token(6));
-    auto made = co_await git(
+    auto made = co_await git::output(
         {.repository = temporary, .arguments = {"init", "-q", "--bare", "--template=", "--initial-branch=main"}});
     if (made) fs::rename(temporary, path, ec);
     if (!made || ec) co_await remove_tree(temporary);
@@ -122,12 +122,12 @@ Task<Result<std::string>> Remotes::attempt(std::string url, Call call) {
         co_return std::unexpected(std::move(error));
     }
     const auto step = fmt::format("git {} {}", call.before.front(), remote->url);
-    GitCall git_call{.repository = copy_of(url), .arguments = std::move(call.before), .timeout = kTransfer};
+    git::Call git_call{.repository = copy_of(url), .arguments = std::move(call.before), .timeout = kTransfer};
     git_call.arguments.push_back(remote->url);
     git_call.arguments.insert(git_call.arguments.end(), call.after.begin(), call.after.end());
     git_call.configuration = std::move(remote->configuration);
     git_call.environment = std::move(remote->environment);
-    auto outcome = co_await run_git(std::move(git_call));
+    auto outcome = co_await git::run(std::move(git_call));
     if (!outcome) co_return std::unexpected(in_context(std::move(outcome.error()), step));
     if (outcome->ok()) co_return std::move(outcome->output);
     const auto& errors = outcome->errors;
@@ -177,7 +177,7 @@ Task<Result<void>> Remotes::fetch(std::string url) {
     constexpr std::string_view kRef = "ref: ";
     if (!head->starts_with(kRef)) co_return Result<void>{};  // an empty repository
     const auto target = head->substr(kRef.size(), head->find('\t') - kRef.size());
-    auto pointed = co_await git({.repository = copy, .arguments = {"symbolic-ref", "HEAD", target}});
+    auto pointed = co_await git::output({.repository = copy, .arguments = {"symbolic-ref", "HEAD", target}});
     if (!pointed) co_return std::unexpected(std::move(pointed.error()));
     co_return Result<void>{};
 }

@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include "services/worker-manager/core/names.hpp"
-#include "services/worker-manager/repository/git.hpp"
+#include "shared/git/git.hpp"
 #include "shared/posix/file.hpp"
 
 namespace codegen::worker_manager {
 
 Task<Result<std::string>> clone_workspace(CloneRequest request) {
-    auto resolved = co_await run_git(
+    auto resolved = co_await git::run(
         {.repository = request.repository,
          .arguments = {"rev-parse", "--verify", "--quiet", "--end-of-options", request.base_ref + "^{commit}"}});
     if (!resolved) co_return std::unexpected(resolved.error());
@@ -22,7 +22,7 @@ Task<Result<std::string>> clone_workspace(CloneRequest request) {
 
     const auto git_dir = request.directory / ".git";
     const auto in_clone = [&](std::vector<std::string> arguments) {
-        return git({.repository = git_dir, .arguments = std::move(arguments), .work_tree = request.directory});
+        return git::output({.repository = git_dir, .arguments = std::move(arguments), .work_tree = request.directory});
     };
     // Not `git clone`: a local one shares inodes, and any writes a remote into the configuration.
     auto made = co_await in_clone({"init", "-q", "--template=", "--initial-branch=" + request.branch});

@@ -1,17 +1,18 @@
-#include "services/scaffolder/git.hpp"
+#include "shared/git/git.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string_view>
 
-#include "shared/process/process.hpp"
-
-namespace codegen::scaffolder {
+namespace codegen::git {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kConfiguration{{
+using Setting = std::pair<std::string_view, std::string_view>;
+
+constexpr std::array<Setting, 19> kAlways{{
     {"core.hooksPath", "/dev/null"},
     {"core.fsmonitor", "false"},
     {"core.attributesFile", "/dev/null"},
@@ -19,22 +20,30 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 17> kConfigu
     {"core.protectHFS", "true"},
     {"core.protectNTFS", "true"},
     {"core.autocrlf", "false"},
-    {"core.fsync", "all"},
+    {"core.bigFileThreshold", "1m"},  // larger blobs are streamed, never held in memory
     {"protocol.allow", "never"},
     {"protocol.file.allow", "always"},
-    {"protocol.http.allow", "always"},
-    {"protocol.https.allow", "always"},
-    {"protocol.ssh.allow", "always"},
-    {"credential.helper", ""},
+    {"transfer.fsckObjects", "true"},
+    {"fetch.unpackLimit", "1"},  // objects stay in their pack
     {"submodule.recurse", "false"},
     {"gc.auto", "0"},
+    {"maintenance.auto", "false"},
+    {"pack.threads", "1"},
+    {"credential.helper", ""},
+    {"advice.detachedHead", "false"},
     {"safe.directory", "*"},
 }};
 
+constexpr std::array<Setting, 3> kNetwork{{
+    {"protocol.http.allow", "always"},
+    {"protocol.https.allow", "always"},
+    {"protocol.ssh.allow", "always"},
+}};
+
 // What a company's network needs; nothing else of our environment reaches git.
-constexpr std::array<const char*, 9> kFromOurs{"http_proxy",    "https_proxy",  "no_proxy",
-                                               "HTTP_PROXY",    "HTTPS_PROXY",  "NO_PROXY",
-                                               "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"};
+constexpr std::array<const char*, 9> kNetworkFromOurs{"http_proxy",    "https_proxy",  "no_proxy",
+                                                      "HTTP_PROXY",    "HTTPS_PROXY",  "NO_PROXY",
+                                                      "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"};
 
 // What curl and ssh say when the other side could not be reached.
 constexpr std::array<std::string_view, 9> kAway{"Could not resolve host",
@@ -47,17 +56,15 @@ constexpr std::array<std::string_view, 9> kAway{"Could not resolve host",
                                                 "error: 50",
                                                 "early EOF"};
 
-std::map<std::string, std::string> environment_of(const GitCall& call) {
+std::map<std::string, std::string> environment_of(const Call& call) {
     auto environment = process::minimal_environment();
-    for (const char* name : kFromOurs)
-        if (const char* value = std::getenv(name); value && *value) environment[name] = value;
     environment["HOME"] = "/nonexistent";
     environment["LC_ALL"] = "C";
     environment["GIT_CONFIG_NOSYSTEM"] = "1";
     environment["GIT_CONFIG_GLOBAL"] = "/dev/null";
     environment["GIT_ATTR_NOSYSTEM"] = "1";
     environment["GIT_TERMINAL_PROMPT"] = "0";
-    environment["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes";
+    environment["GIT_NO_REPLACE_OBJECTS"] = "1";
     environment["GIT_DIR"] = call.repository.string();
     if (!call.work_tree.empty()) environment["GIT_WORK_TREE"] = call.work_tree.string();
     std::size_t count = 0;
@@ -66,10 +73,29 @@ std::map<std::string, std::string> environment_of(const GitCall& call) {
         environment[fmt::format("GIT_CONFIG_VALUE_{}", count)] = value;
         environment["GIT_CONFIG_COUNT"] = std::to_string(++count);
     };
-    for (const auto& [key, value] : kConfiguration) configure(key, value);
+    for (const auto& [key, value] : kAlways) configure(key, value);
+    if (call.durable) configure("core.fsync", "all");
+    if (call.network) {
+        for (const auto& [key, value] : kNetwork) configure(key, value);
+        for (const char* name : kNetworkFromOurs)
+            if (const char* value = std::getenv(name); value && *value) environment[name] = value;
+        environment["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes";
+    }
     for (const auto& [key, value] : call.configuration) configure(key, value);
     for (const auto& [name, value] : call.environment) environment[name] = value;
     return environment;
+}
+
+std::vector<std::string> argv_of(const Call& call) {
+    std::vector<std::string> argv;
+    if (!call.input_file.empty()) argv = {"/bin/sh", "-c", R"(exec "$@" <"$0")", call.input_file.string()};
+    if (const auto& bounds = call.bounds)
+        argv.insert(argv.end(), {"prlimit", fmt::format("--as={}", bounds->memory_bytes),
+                                 fmt::format("--cpu={}", bounds->cpu_seconds),
+                                 fmt::format("--fsize={}", bounds->file_bytes), "--core=0", "--"});
+    argv.push_back("git");
+    argv.insert(argv.end(), call.arguments.begin(), call.arguments.end());
+    return argv;
 }
 
 bool is_away(const process::Outcome& outcome) {
@@ -79,19 +105,23 @@ bool is_away(const process::Outcome& outcome) {
 
 }  // namespace
 
-Task<Result<std::string>> git(GitCall call) {
+Task<Result<process::Outcome>> run(Call call) {
     process::Spec spec;
-    spec.argv = {"git"};
-    spec.argv.insert(spec.argv.end(), call.arguments.begin(), call.arguments.end());
+    spec.argv = argv_of(call);
     spec.environment = environment_of(call);
     spec.input = std::move(call.input);
+    co_return co_await process::run(std::move(spec), {.timeout = call.timeout, .output_bytes = call.output_bytes});
+}
+
+Task<Result<std::string>> output(Call call) {
     const auto step = "git " + call.arguments.front();
-    auto outcome = co_await process::run(std::move(spec), {.timeout = call.timeout});
+    const bool network = call.network;
+    auto outcome = co_await run(std::move(call));
     if (!outcome) co_return std::unexpected(in_context(outcome.error(), step));
     if (!outcome->ok())
-        co_return fail(is_away(*outcome) ? ErrorCategory::transient : ErrorCategory::permanent, "git",
+        co_return fail(network && is_away(*outcome) ? ErrorCategory::transient : ErrorCategory::permanent, "git",
                        fmt::format("{}: {}", step, outcome->describe()));
     co_return std::move(outcome->output);
 }
 
-}  // namespace codegen::scaffolder
+}  // namespace codegen::git
