@@ -1,6 +1,6 @@
 # One function makes a module. Every .cpp below the module's folder is in the build; its suffix says what it is:
 #   main.cpp            an executable (name: the EXECUTABLE argument), linked with the module's library
-#   *_test.cpp          unit test, no I/O beyond the process                          label unit
+#   *_test.cpp          unit test, no I/O beyond the process                          label unit (under sanitizers: sanitized-unit)
 #   *_redistest.cpp, *_dbtest.cpp, *_servicetest.cpp   one part with real servers     label service
 #   *_integrationtest.cpp  several roles, real Docker and sandbox                     label integration
 #   *_e2etest.cpp       everything, real agent binaries                               label e2e
@@ -38,6 +38,12 @@ endif()
 if(CODEGEN_FUZZ)
   add_custom_target(fuzzers)   # all of them
 endif()
+# The tests that want the programs as they ship; `make test` runs the others once, under sanitizers.
+add_custom_target(system_tests)
+set(codegen_label_prefix "")
+if(CODEGEN_SANITIZERS)
+  set(codegen_label_prefix "sanitized-")   # tools/test.sh picks from two trees by labels
+endif()
 
 function(codegen_filter_suffix out_matching out_rest pattern)
   set(matching ${ARGN})
@@ -59,12 +65,15 @@ function(codegen_add_tests target label timeout deps)
   # CODEGEN_BIN is where the test finds the programs it starts; tests of programs use the release build's.
   target_compile_definitions(${target} PRIVATE CODEGEN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CODEGEN_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/testbin)
-  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${label} TIMEOUT ${timeout})
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${codegen_label_prefix}${label} TIMEOUT ${timeout})
+  if(label MATCHES "^(integration|e2e)$")
+    add_dependencies(system_tests ${target})
+  endif()
 endfunction()
 
 function(codegen_add_postgres_tests target)
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST TEST_SUFFIX .postgres
-    PROPERTIES LABELS service TIMEOUT 180 ENVIRONMENT CODEGEN_TEST_STORE=postgres)
+    PROPERTIES LABELS ${codegen_label_prefix}service TIMEOUT 180 ENVIRONMENT CODEGEN_TEST_STORE=postgres)
 endfunction()
 
 function(codegen_module name)
@@ -136,7 +145,7 @@ function(codegen_module name)
       target_link_libraries(${replay} PRIVATE ${name} GTest::gtest GTest::gtest_main)
       target_compile_definitions(${replay} PRIVATE CODEGEN_FUZZ_CORPUS="${CMAKE_SOURCE_DIR}/fuzz/corpus/${stem}")
       set_target_properties(${replay} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/testbin)
-      gtest_discover_tests(${replay} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${stem}. PROPERTIES LABELS unit TIMEOUT 120)
+      gtest_discover_tests(${replay} DISCOVERY_MODE PRE_TEST TEST_PREFIX ${stem}. PROPERTIES LABELS ${codegen_label_prefix}unit TIMEOUT 120)
     endforeach()
   endif()
 endfunction()

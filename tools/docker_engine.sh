@@ -10,6 +10,20 @@ marker=/run/codegen-dockerd.pid
 
 answers() { curl --silent --fail --max-time 5 --unix-socket "$socket" http://docker/_ping >/dev/null 2>&1; }
 
+# The kernel keeps a version 1 hierarchy of control groups that was mounted once, also when nobody mounts it now. Every process
+# is in it then, the engine looks for its mount at each start of a container, finds none, and never says that memory ran out.
+mount_kept_hierarchies() {
+    local controllers options
+    while IFS=: read -r _ controllers _; do
+        [ -n "$controllers" ] || continue   # version 2
+        findmnt --noheadings --types cgroup --output FS-OPTIONS | tr , '\n' | grep -qxF "${controllers%%,*}" && continue
+        options=$controllers
+        case $controllers in name=*) options=none,$controllers ;; esac
+        mkdir -p "/sys/fs/cgroup/${controllers#name=}" && mount -t cgroup -o "$options" cgroup "/sys/fs/cgroup/${controllers#name=}" ||
+            echo "the control groups $controllers could not be mounted: the engine may call a worker without memory merely killed" >&2
+    done </proc/self/cgroup
+}
+
 case ${1:-} in
     start)
         command -v curl >/dev/null || tools/install_packages.sh test
@@ -20,6 +34,7 @@ case ${1:-} in
         fi
         tools/install_packages.sh docker
         echo "==> starting dockerd"
+        mount_kept_hierarchies
         rm -f /var/run/docker.pid
         setsid dockerd >/var/log/codegen-dockerd.log 2>&1 </dev/null &
         echo $! >"$marker"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make test`: installs, builds, runs every test, prints how long each part took. The last line is ctest's summary.
-# A first argument is passed on as `ctest -R PATTERN` to both runs.
+# A first argument is passed on as `ctest -R PATTERN`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 started=$SECONDS
@@ -26,27 +26,23 @@ if [ "$(id -u)" -eq 0 ]; then
     trap clean_up EXIT
     images/test-server/build.sh || true   # now, while nothing else wants the machine; the tests say what is wrong
 fi
-tools/build.sh --preset release all
+# Unit and service tests run once, under sanitizers; the others on the programs as they ship (`make soak`: all on those).
+tools/build.sh --preset release orchestratord orchestrator worker-wrapper system_tests benches
 tools/docs.sh
 took "the release build"
 tools/build.sh --preset asan all
 took "the sanitizer build"
 
 log=$(mktemp)
-# A test that fails is run once more. One that passes then is named below as unstable: mend it, it is a bug in the test or worse.
-run_tests() {
-    ctest "$@" --output-on-failure --no-tests=error --repeat until-pass:2 "${pattern[@]}" 2>&1 | tee "$log"
-    local status=$?
-    grep -oE 'Test +#[0-9]+: [^ ]+ .*\*\*\*(Failed|Timeout|Exception)' "$log" | awk '{print "==> unstable: " $3}' | sort -u || true
-    return $status
-}
-echo "==> unit and service tests under AddressSanitizer and UndefinedBehaviorSanitizer"
+# One run over both trees, so that its summary counts everything. A test that fails is run once more. One that passes then is
+# named below as unstable: mend it, it is a bug in the test or worse.
+mkdir -p build/every
+printf 'subdirs("%s")\n' "$PWD/build/asan" "$PWD/build" >build/every/CTestTestfile.cmake
 status=0
-run_tests --test-dir build/asan -L '^(unit|service)$' -j 4 || status=$?   # what fails here must not hide the rest
-took "the sanitizer run"
-echo "==> every test on the release build"
-run_tests --test-dir build -j 3 || status=$?
-took "the release run"
+ctest --test-dir build/every -L '^(sanitized-(unit|service)|integration|e2e)$' -j "$(($(nproc) + 1))" --output-on-failure --no-tests=error \
+    --repeat until-pass:2 "${pattern[@]}" 2>&1 | tee "$log" || status=$?
+grep -oE 'Test +#[0-9]+: [^ ]+ .*\*\*\*(Failed|Timeout|Exception)' "$log" | awk '{print "==> unstable: " $3}' | sort -u || true
+took "the tests"
 printf '==> everything took %d s\n' $((SECONDS - started))
 # The summary once more: it is what programs read.
 grep -E '^[0-9]+% tests passed' "$log" | tail -n 1
