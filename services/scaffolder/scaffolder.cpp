@@ -26,6 +26,11 @@ bool has_code(contracts::ProjectStatus status) {
 
 std::string target_of(const std::string& project_id) { return "/api/projects/" + project_id; }
 
+std::unexpected<Error> of_project(Error error, const std::string& project_id) {
+    if (error.code == "not_found") error.code = kNoProject;
+    return std::unexpected(in_context(std::move(error), "project " + project_id));
+}
+
 // Copier writes where the template lay; that was a directory of ours.
 void name_true_source(const fs::path& tree, const fs::path& folder, const std::string& name) {
     const auto file = tree / ".copier-answers.yml";
@@ -40,7 +45,7 @@ void name_true_source(const fs::path& tree, const fs::path& folder, const std::s
 
 Task<Result<Made>> Scaffolder::make(std::string project_id, Tell tell) {
     auto project = co_await api_.get<contracts::Project>(target_of(project_id));
-    if (!project) co_return std::unexpected(in_context(project.error(), "project " + project_id));
+    if (!project) co_return of_project(project.error(), project_id);
     if (project->repository_url && !host_.holds(*project->repository_url, project->id)) {
         // Somebody's own, elsewhere.
         const auto url = *project->repository_url;
@@ -75,7 +80,7 @@ Task<Result<Made>> Scaffolder::fill(contracts::Project project, Repository repos
     }
     if (!has_code(project.status) && project.status != contracts::ProjectStatus::scaffolding) {
         auto begun = co_await api_.call("PATCH", target_of(project.id), R"({"status":"scaffolding"})");
-        if (!begun) co_return std::unexpected(in_context(begun.error(), "project " + project.id));
+        if (!begun) co_return of_project(begun.error(), project.id);
     }
     step("begun");
 
@@ -196,19 +201,19 @@ Task<Result<void>> Scaffolder::finish(contracts::Project project, Repository rep
     }
     if (changes.empty()) co_return Result<void>();
     auto patched = co_await api_.call("PATCH", target_of(project.id), boost::json::serialize(changes));
-    if (!patched) co_return std::unexpected(in_context(patched.error(), "project " + project.id));
+    if (!patched) co_return of_project(patched.error(), project.id);
     co_return Result<void>();
 }
 
 Task<Result<void>> Scaffolder::give_up(std::string project_id, std::string why) {
     auto project = co_await api_.get<contracts::Project>(target_of(project_id));
-    if (!project) co_return std::unexpected(project.error());
+    if (!project) co_return of_project(project.error(), project_id);
     if (has_code(project->status)) co_return Result<void>();
     project->config[kErrorNote] = why;
     auto patched = co_await api_.call(
         "PATCH", target_of(project_id),
         boost::json::serialize(boost::json::object{{"status", "failed"}, {"config", project->config}}));
-    if (!patched) co_return std::unexpected(patched.error());
+    if (!patched) co_return of_project(patched.error(), project_id);
     co_return Result<void>();
 }
 

@@ -30,6 +30,10 @@ struct Made {
     bool left_alone = false;
 };
 
+// The code of an error that says that the API has no such project. Not "not_found": a template or a repository that is
+// not there is something to tell the project's person.
+inline constexpr std::string_view kNoProject = "no_project";
+
 // Says what happens: step, sentence, percent.
 using Tell = std::function<Task<void>(std::string step, std::string sentence, int percent)>;
 
@@ -40,9 +44,9 @@ class Scaffolder {
         : api_(api), host_(host), options_(std::move(options)) {}
 
     // Until the project is `scaffolded` and names its repository. Errors: what a repetition may mend is transient or
-    // upstream; "not_found": there is no such project; every other is for the person who made the project.
+    // upstream; kNoProject: there is nobody to tell; every other is for the person who made the project.
     Task<Result<Made>> make(std::string project_id, Tell tell);
-    // Writes down that it failed: status `failed` and config.scaffolding_error.
+    // Writes down that it failed: status `failed` and config.scaffolding_error. Errors: kNoProject, and the API's.
     Task<Result<void>> give_up(std::string project_id, std::string why);
 
   private:

@@ -80,7 +80,7 @@ struct Service::Impl {
         auto told = co_await answer(message, made, took.count());
         if (!told) co_return told;
         // Of what concerns a project its person hears; what does not is kept as a dead letter.
-        if (!made && (made.error().category != ErrorCategory::permanent || made.error().code == "not_found"))
+        if (!made && (made.error().category != ErrorCategory::permanent || made.error().code == kNoProject))
             co_return std::unexpected(made.error());
         co_return Result<void>();
     }
@@ -106,9 +106,9 @@ struct Service::Impl {
                 error.code == "timeout" ? contracts::ResultStatus::timeout : contracts::ResultStatus::failed;
             result.error = error.message;
             log::warning("scaffolding failed", {{"project_id", message.project_id}, {"error", error.message}});
-            if (error.code != "not_found") {
+            if (error.code != kNoProject) {
                 auto noted = co_await scaffolder.give_up(message.project_id, error.message);
-                if (!noted && noted.error().code != "not_found") co_return noted;
+                if (!noted && noted.error().code != kNoProject) co_return noted;
             }
             co_await progress(message, ProgressType::failed, "scaffold", "no code base", 100, error.message);
         }

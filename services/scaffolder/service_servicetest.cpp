@@ -1,7 +1,9 @@
 // The role: messages in, results out, with a real Redis.
+#include "services/scaffolder/github_host.hpp"
 #include "services/scaffolder/scaffolder_fixture.hpp"
 #include "services/scaffolder/service.hpp"
 #include "shared/async/scope.hpp"
+#include "shared/testing/github/fake_github.hpp"
 #include "shared/testing/temp_redis.hpp"
 
 namespace codegen::scaffolder::testing {
@@ -9,13 +11,13 @@ namespace {
 
 class ScaffolderService : public ScaffolderTest {
   protected:
-    void start() {
+    void start(std::unique_ptr<RepositoryHost> host = nullptr) {
+        if (!host) host = std::make_unique<LocalHost>(directory_ / "repositories");
         ServiceOptions options;
         options.redis = redis_.address();
         options.instance = "test";
         options.scaffolder = options_;
-        service_ = std::make_unique<Service>(io_.get_executor(), client(io_),
-                                             std::make_unique<LocalHost>(directory_ / "repositories"), options);
+        service_ = std::make_unique<Service>(io_.get_executor(), client(io_), std::move(host), options);
         scope_.emplace(io_.get_executor());
         scope_->spawn("scaffolder", [](ScaffolderService* self) -> Task<void> {
             auto ended = co_await self->service_->run();
@@ -56,6 +58,19 @@ class ScaffolderService : public ScaffolderTest {
             }
             run(io_, async::sleep_for(10ms));
         }
+    }
+    // What the person of a project reads whose scaffolding failed for good.
+    std::string given_up(const std::string& id) {
+        const auto result = wait_for("scaffolder:results", 1)[0];
+        EXPECT_EQ(result.at("status"), "failed");
+        EXPECT_EQ(project(id).at("status"), "failed");
+        const auto deadline = std::chrono::steady_clock::now() + 10s;
+        while (pending() > 0 && std::chrono::steady_clock::now() < deadline) run(io_, async::sleep_for(10ms));
+        EXPECT_EQ(pending(), 0);
+        EXPECT_TRUE(stream("scaffolder:queue:dlq").empty());
+        const auto config = project(id).at("config").as_object();
+        const auto* why = config.if_contains("scaffolding_error");
+        return why ? std::string(why->as_string()) : "";
     }
     std::int64_t pending() {
         return redis_.command({"XPENDING", "scaffolder:queue", "scaffolder"}).elements[0].integer;
@@ -103,6 +118,29 @@ TEST_F(ScaffolderService, tells_why_it_failed) {
     call("PATCH", "/api/projects/" + id, {{"config", {{"template", path}, {"template_data", {{"region", "eu"}}}}}});
     send(id);
     EXPECT_EQ(wait_for("scaffolder:results", 2)[1].at("status"), "success");
+}
+
+// What is not there is something else than a project that is not there: left `scaffolding`, it would be asked for again
+// every minute.
+TEST_F(ScaffolderService, a_template_that_is_not_there_fails_its_project) {
+    start();
+    const auto id = project_with("no-such-template");
+    send(id);
+    EXPECT_THAT(given_up(id), HasSubstr("there is no template of ours of that name"));
+}
+
+TEST_F(ScaffolderService, a_repository_that_github_does_not_know_fails_its_project) {
+    const codegen::testing::FakeGitHub hub;
+    clients::GitHubOptions o;
+    o.api_url = hub.api_url();
+    o.organization = hub.options().organization;
+    o.app_id = hub.options().app_id;
+    o.private_key = hub.private_key();
+    o.environment = [](std::string_view) { return std::nullopt; };
+    start(std::make_unique<GitHubHost>(clients::GitHubClient::make(io_.get_executor(), std::move(o)).value()));
+    const auto id = make_project({{"repository_url", hub.web_url() + "/acme/gone"}});
+    send(id);
+    EXPECT_THAT(given_up(id), HasSubstr("404"));
 }
 
 TEST_F(ScaffolderService, keeps_what_is_about_no_project) {
