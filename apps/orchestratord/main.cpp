@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "apps/orchestratord/components.hpp"
 #include "apps/orchestratord/configuration.hpp"
 #include "apps/orchestratord/consumers.hpp"
 #include "apps/orchestratord/control_plane.hpp"
@@ -75,11 +76,9 @@ int main(int argc, char** argv) {
         command->add_option("--ready-file", options.ready_file, "the same, into a file made for it");
         add_setting_flags(*command, flags);
     }
-    serve
-        ->add_option("--role", options.roles,
-                     "api, workflow, scaffolder, worker-manager or infra-service; several times")
+    serve->add_option("--role", options.roles, fmt::format("{}; several times", fmt::join(role_names(), ", ")))
         ->required()
-        ->check(CLI::IsMember({"api", "workflow", "scaffolder", "worker-manager", "infra-service"}));
+        ->check(CLI::IsMember(std::vector<std::string>(role_names().begin(), role_names().end())));
     std::filesystem::path target;
     bool force = false;
     auto* backup = app.add_subcommand(

@@ -1,17 +1,14 @@
 #include "apps/orchestratord/maintenance.hpp"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "apps/orchestratord/components.hpp"
 #include "apps/orchestratord/state_directory.hpp"
 #include "services/api/service.hpp"
-#include "services/worker-manager/session_store.hpp"
-#include "services/worker-manager/store.hpp"
-#include "services/workflow/store.hpp"
 #include "shared/logging/log.hpp"
 #include "shared/storage/backup.hpp"
 
@@ -43,46 +40,6 @@ Result<T> run(Task<Result<T>> task) {
     });
     io.run();
     return std::move(*outcome);
-}
-
-// A folder that lives as long as the object.
-class Scratch {
-  public:
-    Scratch() {
-        std::string pattern = (fs::temp_directory_path() / "codegen-versions-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
-    }
-    Scratch(const Scratch&) = delete;
-    ~Scratch() {
-        std::error_code ignored;
-        if (!path_.empty()) fs::remove_all(path_, ignored);
-    }
-    fs::path path_;
-};
-
-// What this program would migrate a database to: found by doing it, in memory.
-Task<Result<storage::SchemaVersions>> known_versions() {
-    auto database = storage::open_sqlite(":memory:");
-    if (!database) co_return std::unexpected(database.error());
-    auto& db = **database;
-    const Scratch scratch;
-    auto done = co_await db.migrate("api", api::Service::migrations());
-    if (done) done = co_await db.migrate("workflow", workflow::RunStore::migrations());
-    worker_manager::Store store(db);
-    if (done) done = co_await store.migrate();
-    if (done) done = co_await store.keep_for("nobody");
-    worker_manager::SessionStore sessions(db, scratch.path_ / "sessions");
-    if (done) done = co_await sessions.open();
-    if (!done) co_return std::unexpected(done.error());
-    auto versions = co_await storage::schema_versions(&db);
-    co_return versions;
-}
-
-Task<Result<void>> restore(std::string store, fs::path file, bool force) {
-    auto known = co_await known_versions();
-    if (!known) co_return std::unexpected(known.error());
-    auto done = co_await storage::restore(std::move(store), std::move(file), std::move(*known), force);
-    co_return done;
 }
 
 Task<Result<api::Rotation>> rotate(std::string store, api::Options options, fs::path new_key_file) {
@@ -122,9 +79,9 @@ Result<void> put_back(const Configuration& configuration, const Configuration::E
     if (!storage::is_postgres_url(store)) {  // a place for the file, and nobody else on it
         auto alone = StateDirectory::open(state, true);
         if (!alone) return std::unexpected(in_context(alone.error(), "restore"));
-        if (auto done = run(restore(store, file, force)); !done)
+        if (auto done = run(storage::restore(store, file, known_versions(), force)); !done)
             return std::unexpected(in_context(done.error(), "restore"));
-    } else if (auto done = run(restore(store, file, force)); !done) {
+    } else if (auto done = run(storage::restore(store, file, known_versions(), force)); !done) {
         return std::unexpected(in_context(done.error(), "restore"));
     }
     fmt::print("{} holds what {} held\n", shown(store), file.string());

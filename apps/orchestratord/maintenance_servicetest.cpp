@@ -4,6 +4,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "apps/orchestratord/components.hpp"
 #include "apps/orchestratord/maintenance.hpp"
 #include "services/api/service.hpp"
 #include "shared/posix/file.hpp"
@@ -74,6 +75,23 @@ TEST_F(MaintenanceTest, ABackupBringsEverythingBackAndItsSecretsStayEncrypted) {
     testing::TestStore other(io_);
     const auto moved = put_back(configured({{"DATABASE_URL", other.url()}}), nothing, file, false);
     ASSERT_TRUE(moved) << moved.error().message;
+}
+
+TEST_F(MaintenanceTest, ABackupOfAllRolesComesBack) {
+    auto database = store_.open();
+    for (const auto role : role_names()) {
+        const auto made = testing::run(io_, migrate(database.get(), role));
+        ASSERT_TRUE(made) << made.error().message;
+    }
+    EXPECT_EQ(testing::run(io_, storage::schema_versions(database.get())).value(), known_versions());
+    database.reset();
+    const auto file = directory_ / "backup";
+    ASSERT_TRUE(back_up(configured(), nothing, file));
+
+    testing::TestStore other(io_);
+    const auto moved = put_back(configured({{"DATABASE_URL", other.url()}}), nothing, file, false);
+    ASSERT_TRUE(moved) << moved.error().message;
+    EXPECT_EQ(testing::run(io_, storage::schema_versions(other.open().get())).value(), known_versions());
 }
 
 TEST_F(MaintenanceTest, ABackupOfANewerProgramIsRefused) {

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "apps/orchestratord/components.hpp"
 #include "apps/orchestratord/github_access.hpp"
 #include "apps/orchestratord/host_sessions.hpp"
 #include "apps/orchestratord/infra_role.hpp"
@@ -360,6 +361,10 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         storage::is_postgres_url(store) ? storage::open_postgres(d.executor, store) : storage::open_sqlite(store);
     if (!database) co_return std::unexpected(in_context(database.error(), "database"));
     d.database = std::move(*database);
+    for (const auto& name : names) {
+        auto migrated = co_await migrate(d.database.get(), name);
+        if (!migrated) co_return std::unexpected(migrated.error());
+    }
     if (has("api")) {
         auto opened = co_await d.open_api(shared);
         if (!opened) co_return std::unexpected(opened.error());

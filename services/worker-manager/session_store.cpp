@@ -33,9 +33,10 @@ bool stands(const fs::path& path) {  // as a directory, not as a link to one
 
 }  // namespace
 
+std::vector<storage::Migration> SessionStore::migrations() { return {{1, "sessions", std::string(kTable)}}; }
+
 Task<Result<void>> SessionStore::open() {
-    std::vector<storage::Migration> migrations{{1, "sessions", std::string(kTable)}};
-    auto migrated = co_await database_.migrate("worker_manager_sessions", std::move(migrations));
+    auto migrated = co_await database_.migrate(std::string(kSessionsComponent), migrations());
     if (!migrated) co_return migrated;
     auto rows = co_await database_.query("SELECT * FROM worker_manager_sessions");
     if (!rows) co_return std::unexpected(rows.error());

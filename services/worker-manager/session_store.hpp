@@ -13,6 +13,8 @@
 
 namespace codegen::worker_manager {
 
+inline constexpr std::string_view kSessionsComponent = "worker_manager_sessions";
+
 struct SessionRow {
     std::string session_id;
     std::string worker_id;  // has it; empty: nobody, its files are here
@@ -28,7 +30,8 @@ class SessionStore {
     SessionStore(storage::Database& database, std::filesystem::path directory)
         : database_(database), directory_(std::move(directory)) {}
 
-    Task<Result<void>> open();  // tables, rows, the directory (0700: no agent's uid passes)
+    static std::vector<storage::Migration> migrations();  // of kSessionsComponent
+    Task<Result<void>> open();                            // tables, rows, the directory (0700: no agent's uid passes)
     Task<Result<void>> save(SessionRow row);
     Task<Result<void>> forget(std::string session_id);  // its files too
     Task<Result<void>> rename(std::string from, std::string to);

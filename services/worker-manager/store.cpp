@@ -81,18 +81,21 @@ WorkerRow read(const storage::Row& row) {
 
 }  // namespace
 
-Task<Result<void>> Store::migrate() {
-    std::vector<storage::Migration> migrations{{1, "workers", std::string(kTable)},
-                                               storage::Outbox::migration(2, std::string(kComponent)),
-                                               Images::migration(3),
-                                               storage::Outbox::trace_migration(4, std::string(kComponent))};
-    co_return co_await database_.migrate(std::string(kComponent), std::move(migrations));
+std::vector<storage::Migration> Store::migrations() {
+    return {{1, "workers", std::string(kTable)},
+            storage::Outbox::migration(2, std::string(kComponent)),
+            Images::migration(3),
+            storage::Outbox::trace_migration(4, std::string(kComponent))};
 }
 
+std::vector<storage::Migration> Store::owner_migrations() {
+    return {{1, "owner", "CREATE TABLE worker_manager_owner (id BIGINT PRIMARY KEY, installation TEXT NOT NULL)"}};
+}
+
+Task<Result<void>> Store::migrate() { return database_.migrate(std::string(kComponent), migrations()); }
+
 Task<Result<void>> Store::keep_for(std::string installation) {
-    std::vector<storage::Migration> migrations{
-        {1, "owner", "CREATE TABLE worker_manager_owner (id BIGINT PRIMARY KEY, installation TEXT NOT NULL)"}};
-    auto migrated = co_await database_.migrate("worker_manager_owner", std::move(migrations));
+    auto migrated = co_await database_.migrate(std::string(kOwnerComponent), owner_migrations());
     if (!migrated) co_return migrated;
     auto taken = co_await database_.query(
         "INSERT INTO worker_manager_owner (id, installation) VALUES (1, :installation) ON CONFLICT (id) DO NOTHING",

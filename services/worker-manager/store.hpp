@@ -13,6 +13,7 @@
 namespace codegen::worker_manager {
 
 inline constexpr std::string_view kComponent = "worker_manager";
+inline constexpr std::string_view kOwnerComponent = "worker_manager_owner";
 
 struct WorkerRow {
     std::string worker_id;
@@ -40,6 +41,8 @@ struct WorkerRow {
 class Store {
   public:
     explicit Store(storage::Database& database) : database_(database) {}
+    static std::vector<storage::Migration> migrations();        // of kComponent
+    static std::vector<storage::Migration> owner_migrations();  // of kOwnerComponent
     Task<Result<void>> migrate();
     // A database is one installation's: paths, pids and containers in it mean nothing to another host. "configuration".
     Task<Result<void>> keep_for(std::string installation);
