@@ -102,7 +102,11 @@ bool permits(const std::vector<std::string>& patterns, std::string_view action) 
 }
 
 bool reads_infrastructure_secrets(const Caller& caller) {
-    return caller.kind == TokenKind::service && !caller.acting && permits(caller.actions, kInfrastructureSecrets);
+    return !caller.acting && opens_infrastructure_secrets(caller.kind, caller.actions);
+}
+
+bool opens_infrastructure_secrets(TokenKind kind, const std::vector<std::string>& actions) {
+    return kind == TokenKind::service && permits(actions, kInfrastructureSecrets);
 }
 
 std::string sha256_hex(std::string_view text) {

@@ -39,6 +39,8 @@ bool permits(const std::vector<std::string>& patterns, std::string_view action);
 // The keys that servers are entered with: a service for itself whose token names kInfrastructureSecrets among its
 // actions. A token without actions, which may do everything else, may not.
 bool reads_infrastructure_secrets(const Caller& caller);
+// Whether a token of this kind with these actions would. Only who reads them itself may make one.
+bool opens_infrastructure_secrets(contracts::TokenKind kind, const std::vector<std::string>& actions);
 inline constexpr std::string_view kInfrastructureSecrets = "infra.secrets";
 
 std::string sha256_hex(std::string_view text);

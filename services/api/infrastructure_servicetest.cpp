@@ -117,6 +117,32 @@ TEST_F(InfrastructureTest, OnlyInfraServiceReadsKeysThatOpenServers) {
     EXPECT_EQ(send("GET", target, infra).status, 404u);
 }
 
+TEST_F(InfrastructureTest, NobodyElseMakesATokenThatReadsThem) {
+    made("/api/api-keys", {{"service", "infra-ssh"}, {"value", "ours"}, {"type", "system"}});
+    const auto asked = [](const char* kind, boost::json::array actions) {
+        return boost::json::serialize(boost::json::object{{"kind", kind}, {"actions", std::move(actions)}});
+    };
+    make_user(78, true);
+    for (const auto* pattern : {"*", "infra.*", "infra.secrets"}) {
+        for (const auto& token : {admin_, control_}) {
+            const auto refused = send("POST", "/api/tokens", token, asked("service", {"project.get", pattern}));
+            EXPECT_EQ(refused.status, 403u) << pattern << refused.body;
+            EXPECT_THAT(refused.body, HasSubstr("infra.secrets"));
+        }
+        const auto acting =
+            send("POST", "/api/tokens", control_, asked("service", {pattern}), {{"X-Telegram-ID", "78"}});
+        EXPECT_EQ(acting.status, 403u) << pattern << acting.body;
+        // An admin's and a worker's token read no key, whatever they name.
+        const auto other = make_token({{"kind", "admin"}, {"actions", {pattern}}});
+        EXPECT_EQ(send("GET", "/api/api-keys/infra-ssh", other).status, 403u);
+    }
+    EXPECT_EQ(send("POST", "/api/tokens", admin_, asked("service", {"infra.servers"})).status, 201u);
+    EXPECT_EQ(send("POST", "/api/tokens", admin_, asked("service", {})).status, 201u);
+    // infra-service makes one for a copy of itself.
+    const auto copy = must(201, send("POST", "/api/tokens", read("infra.token"), asked("service", {"*"})));
+    EXPECT_EQ(text(must(200, send("GET", "/api/api-keys/infra-ssh", text(copy, "secret"))), "value"), "ours");
+}
+
 TEST_F(InfrastructureTest, ServersComeInPages) {
     for (int i = 0; i < 5; ++i) make_server("vps-" + std::to_string(i));
     std::string target = "/api/servers?limit=2";

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "services/api/columns.hpp"
 #include "services/api/objects.hpp"
 #include "shared/base/ids.hpp"
@@ -19,6 +21,10 @@ constexpr Table kTable{
 Task<http::Response> create(const Context* context) {
     auto body = body_of<TokenCreate>(*context);
     if (!body) co_return body.error();
+    if (opens_infrastructure_secrets(body->kind, body->actions) && !reads_infrastructure_secrets(context->caller))
+        co_return http::problem(
+            403, "only infra-service's own token (infra.token) may make a service token that reads the keys of servers",
+            {{"actions", fmt::format("allow {}; name the actions that are needed, or none", kInfrastructureSecrets)}});
     if (body->kind == TokenKind::admin && !body->user_id) body->user_id = context->caller.user_id;
     if (body->task_id) body->task_id = lower_case(*body->task_id);
     const auto id = id_or_new(body->id);
