@@ -12,6 +12,12 @@ namespace {
 constexpr std::chrono::seconds kLinger{2};
 constexpr std::size_t kPipelined = 64u << 10;  // bytes of further requests read while a reply is streamed
 constexpr std::size_t kSmallBody = 16u << 10;  // copied behind the head: one write instead of two
+constexpr std::string_view kNoRoom = "no_room";
+
+std::unexpected<Error> no_room() {
+    return fail(ErrorCategory::transient, std::string(kNoRoom),
+                "the bodies of the requests that are under way fill the room for them; try again when one has ended");
+}
 
 bool has_no_body(unsigned status) { return status < 200 || status == 204 || status == 304; }
 
@@ -72,6 +78,14 @@ std::string text_of(const std::exception_ptr& exception) {
 
 }  // namespace
 
+bool BodyShare::take(std::size_t bytes) {
+    if (bytes <= bytes_) return true;
+    if (bytes - bytes_ > server_->options.bodies_limit - server_->bodies) return false;
+    server_->bodies += bytes - bytes_;
+    bytes_ = bytes;
+    return true;
+}
+
 Connection::Connection(std::shared_ptr<ServerState> server, Socket socket, Peer peer)
     : server_(std::move(server)),
       place_(server_->connections.insert(server_->connections.end(), this)),
@@ -110,8 +124,24 @@ Task<void> Connection::run() {
     if (transport_) co_await linger();
 }
 
+Result<std::size_t> Connection::at_body(const Request& head, std::optional<std::uint64_t> length, BodyShare* share) {
+    if (const auto& rule = server_->options.body_rule) {
+        auto ruled = rule(head);
+        body_limit_ = ruled.limit;
+        if ((refusal_ = std::move(ruled.refusal))) return fail(ErrorCategory::permanent, "refused", "");
+    }
+    if (length && *length <= body_limit_ && !share->take(static_cast<std::size_t>(*length))) return no_room();
+    return body_limit_;
+}
+
 Task<Result<std::optional<Connection::Received>>> Connection::receive() {
-    RequestParser parser(server_->options.header_limit, server_->options.body_limit);
+    BodyShare share(server_);
+    body_limit_ = server_->options.body_limit;
+    refusal_.reset();
+    RequestParser parser(server_->options.header_limit, body_limit_,
+                         [this, &share](const Request& head, std::optional<std::uint64_t> length) {
+                             return at_body(head, length, &share);
+                         });
     bool told_to_continue = false;
     expect_within(server_->options.idle_timeout);
     for (;;) {
@@ -120,6 +150,7 @@ Task<Result<std::optional<Connection::Received>>> Connection::receive() {
             auto used = parser.feed(transport_->pending());
             if (!used) co_return std::unexpected(std::move(used.error()));
             transport_->consume(*used);
+            if (!share.take(parser.body_size())) co_return no_room();
         }
         if (parser.done()) break;
         if (parser.head_done() && parser.expects_continue() && !told_to_continue && transport_->pending().empty()) {
@@ -134,15 +165,20 @@ Task<Result<std::optional<Connection::Received>>> Connection::receive() {
     expect_nothing();
     const bool keep_alive = parser.keep_alive();
     const bool knows_chunks = parser.knows_chunks();
-    co_return Received{parser.take(), keep_alive, knows_chunks};
+    co_return Received{parser.take(), std::move(share), keep_alive, knows_chunks};
 }
 
 Task<void> Connection::refuse(Error error) {
-    const unsigned status = error.code == "header_too_large" ? 431 : error.code == "too_large" ? 413 : 400;
+    const unsigned status = error.code == "header_too_large" ? 431
+                            : error.code == "too_large"      ? 413
+                            : error.code == kNoRoom          ? 503
+                                                             : 400;
     auto detail = std::move(error.message);
-    if (status == 413) detail += fmt::format("; the limit is {} bytes", server_->options.body_limit);
+    if (status == 413) detail += fmt::format("; the limit is {} bytes", body_limit_);
     if (status == 431) detail += fmt::format("; the limit is {} bytes", server_->options.header_limit);
-    co_await send_plain(problem(status, std::move(detail)), false, false);
+    auto response = refusal_ ? std::move(*refusal_) : problem(status, std::move(detail));
+    if (status == 503) response.headers.set("Retry-After", "1");
+    co_await send_plain(std::move(response), false, false);
 }
 
 Task<Reply> Connection::call_handler(Request request) {
@@ -164,6 +200,7 @@ Task<bool> Connection::answer(Received received) {
     const bool to_head = received.request.method == "HEAD";
     const bool chunked = received.knows_chunks;
     auto reply = co_await call_handler(std::move(received.request));
+    received.share.give_back();  // the answer may be a stream of minutes
     const bool keep_alive = received.keep_alive && !server_->stopping;
     if (reply.upgrade) {
         auto head = response_head(reply.head, Framing::none, 0, true);

@@ -29,22 +29,22 @@ using ::testing::StartsWith;
 
 const std::string kHost = "Host: test\r\n";
 
-Task<Result<std::string>> read_until_end(Stream& stream) {
+Task<Result<std::string>> read_until_end(Stream* stream) {
     std::string out;
     char buffer[4096];
     for (;;) {
-        auto n = co_await stream.read_some(buffer);
+        auto n = co_await stream->read_some(buffer);
         if (!n) co_return std::unexpected(n.error());
         if (*n == 0) co_return out;
         out.append(buffer, *n);
     }
 }
 
-Task<std::string> read_until(Stream& stream, std::string mark) {
+Task<std::string> read_until(Stream* stream, std::string mark) {
     std::string out;
     char byte;
     while (!out.ends_with(mark)) {
-        auto n = co_await stream.read_some({&byte, 1});
+        auto n = co_await stream->read_some({&byte, 1});
         if (!n || *n == 0) co_return out + "<closed>";
         out += byte;
     }
@@ -182,7 +182,7 @@ class HttpTest : public ::testing::Test {
     std::string converse(std::string bytes) {
         auto stream = dial();
         EXPECT_TRUE(run(io_, stream->write(bytes)));
-        return run(io_, read_until_end(*stream)).value_or("<reset>");
+        return run(io_, read_until_end(stream.get())).value_or("<reset>");
     }
     template <class Condition>
     void wait_for(Condition condition) {
@@ -303,7 +303,7 @@ TEST_F(HttpTest, ReadsOneByteAtATime) {
     run(io_, write_slowly(stream.get(), "PUT /x HTTP/1.1\r\n" + kHost +
                                             "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
                                             "4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n"));
-    EXPECT_THAT(run(io_, read_until_end(*stream)).value(), HasSubstr("PUT /x abcdef"));
+    EXPECT_THAT(run(io_, read_until_end(stream.get())).value(), HasSubstr("PUT /x abcdef"));
 }
 
 TEST_F(HttpTest, RefusesMalformedAndOversized) {
@@ -327,12 +327,58 @@ TEST_F(HttpTest, Expect100ContinueIsAnsweredBeforeTheBody) {
     auto stream = dial();
     ASSERT_TRUE(run(io_, stream->write("POST /x HTTP/1.1\r\n" + kHost +
                                        "Expect: 100-continue\r\nConnection: close\r\nContent-Length: 3\r\n\r\n")));
-    EXPECT_EQ(run(io_, read_until(*stream, "\r\n\r\n")), "HTTP/1.1 100 Continue\r\n\r\n");
+    EXPECT_EQ(run(io_, read_until(stream.get(), "\r\n\r\n")), "HTTP/1.1 100 Continue\r\n\r\n");
     ASSERT_TRUE(run(io_, stream->write("abc")));
-    EXPECT_THAT(run(io_, read_until_end(*stream)).value(), HasSubstr("POST /x abc"));
+    EXPECT_THAT(run(io_, read_until_end(stream.get())).value(), HasSubstr("POST /x abc"));
     EXPECT_THAT(converse("POST /x HTTP/1.1\r\n" + kHost + "Expect: 100-continue\r\nContent-Length: 3000\r\n\r\n"),
                 StartsWith("HTTP/1.1 413 "))
         << "refused before the body is sent";
+}
+
+TEST_F(HttpTest, BodiesBeyondTheRoomForAllAreA503AndComeLater) {
+    start({.bodies_limit = 1000});
+    auto first = dial();
+    ASSERT_TRUE(run(io_, first->write("POST /x HTTP/1.1\r\n" + kHost +
+                                      "Expect: 100-continue\r\nConnection: close\r\nContent-Length: 800\r\n\r\n")));
+    ASSERT_EQ(run(io_, read_until(first.get(), "\r\n\r\n")), "HTTP/1.1 100 Continue\r\n\r\n");
+    const auto second = converse("POST / HTTP/1.1\r\n" + kHost + "Content-Length: 201\r\n\r\n");
+    EXPECT_THAT(second, StartsWith("HTTP/1.1 503 ")) << "refused before its body came";
+    EXPECT_THAT(second, HasSubstr("\r\nRetry-After: 1\r\n"));
+    EXPECT_THAT(converse("POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\nc9\r\n" +
+                         std::string(201, 'c') + "\r\n"),
+                StartsWith("HTTP/1.1 503 "));
+    EXPECT_EQ(get("/", "POST", std::string(200, 'a'))->status, 200u) << "there is room for this";
+    EXPECT_EQ(get("/")->status, 200u);
+    ASSERT_TRUE(run(io_, first->write(std::string(800, 'a'))));
+    EXPECT_THAT(run(io_, read_until_end(first.get())).value(), StartsWith("HTTP/1.1 200 "));
+    EXPECT_EQ(get("/", "POST", std::string(1000, 'a'))->status, 200u) << "the room was not given back";
+    // One that goes away in the middle gives its own back.
+    first = dial();
+    ASSERT_TRUE(run(io_, first->write("POST /x HTTP/1.1\r\n" + kHost + "Content-Length: 800\r\n\r\nabc")));
+    first.reset();
+    wait_for([this] { return get("/", "POST", std::string(1000, 'a'))->status == 200u; });
+}
+
+TEST_F(HttpTest, ARuleRefusesOrLimitsABodyBeforeItComes) {
+    const auto rule = [](const Request& head) {
+        BodyRule out{.limit = head.target == "/large" ? std::size_t{5'000'000} : std::size_t{10}};
+        if (head.headers.get("X-Bad")) out.refusal = problem(403, "not here");
+        return out;
+    };
+    start({.body_limit = 10'000'000, .body_rule = rule});
+    const auto refused =
+        converse("POST / HTTP/1.1\r\n" + kHost + "X-Bad: 1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    EXPECT_THAT(refused, StartsWith("HTTP/1.1 403 "));
+    EXPECT_THAT(refused, HasSubstr("not here"));
+    const auto large = converse("POST / HTTP/1.1\r\n" + kHost + "Content-Length: 11\r\n\r\n");
+    EXPECT_THAT(large, StartsWith("HTTP/1.1 413 "));
+    EXPECT_THAT(large, HasSubstr("the limit is 10 bytes"));
+    EXPECT_THAT(converse("POST / HTTP/1.1\r\n" + kHost + "Transfer-Encoding: chunked\r\n\r\nb\r\nabcdefghijk\r\n"),
+                StartsWith("HTTP/1.1 413 "));
+    EXPECT_EQ(handled_, 0);
+    EXPECT_EQ(get("/", "POST", "0123456789")->status, 200u);
+    EXPECT_EQ(get("/large", "POST", std::string(5'000'000, 'a'))->status, 200u);
+    EXPECT_EQ(get("/large", "POST", std::string(5'000'001, 'a'))->status, 413u);
 }
 
 TEST_F(HttpTest, ClosesIdleAndHalfSentConnections) {
@@ -450,9 +496,9 @@ TEST_F(HttpTest, RequestsPipelinedBehindAStreamAreNotLost) {
             "GET /stream HTTP/1.1\r\n" + kHost + "\r\nGET /" + std::to_string(i) + " HTTP/1.1\r\n" + kHost + "\r\n";
     auto stream = dial();
     ASSERT_TRUE(run(io_, stream->write(bytes)));
-    EXPECT_THAT(run(io_, read_until(*stream, "GET /0 ")), Not(HasSubstr("<closed>")));
+    EXPECT_THAT(run(io_, read_until(stream.get(), "GET /0 ")), Not(HasSubstr("<closed>")));
     ASSERT_TRUE(run(io_, stream->write("GET /last HTTP/1.1\r\n" + kHost + "Connection: close\r\n\r\n")));
-    const auto rest = run(io_, read_until_end(*stream)).value();
+    const auto rest = run(io_, read_until_end(stream.get())).value();
     EXPECT_THAT(rest, HasSubstr("GET /1 "));
     EXPECT_THAT(rest, HasSubstr("GET /2 "));
     EXPECT_THAT(rest, HasSubstr("GET /last "));
@@ -490,7 +536,7 @@ TEST_F(HttpTest, AHalfClosedClientStillGetsItsAnswer) {
     auto stream = dial();
     ASSERT_TRUE(run(io_, stream->write("GET /slow HTTP/1.1\r\n" + kHost + "\r\n")));
     stream->shutdown_write();
-    EXPECT_THAT(run(io_, read_until_end(*stream)).value(), HasSubstr("GET /slow"));
+    EXPECT_THAT(run(io_, read_until_end(stream.get())).value(), HasSubstr("GET /slow"));
 }
 
 TEST_F(HttpTest, AWaitOfTheClientIsLimited) {
@@ -581,7 +627,7 @@ TEST_F(HttpTest, ConnectMakesATunnelWithHalfClose) {
     const std::string sent(1'000'000, 't');
     ASSERT_TRUE(run(io_, (*tunnel)->write(sent)));
     (*tunnel)->shutdown_write();
-    EXPECT_EQ(run(io_, read_until_end(**tunnel)).value(), "got 1000000");
+    EXPECT_EQ(run(io_, read_until_end(tunnel->get())).value(), "got 1000000");
     run(io_, scope.drain());
     wait_for([this] { return handlers_alive_ == 0; });
     // Bytes behind the head belong to the tunnel.
@@ -589,7 +635,7 @@ TEST_F(HttpTest, ConnectMakesATunnelWithHalfClose) {
     auto stream = dial();
     ASSERT_TRUE(run(io_, stream->write("CONNECT " + target + " HTTP/1.1\r\n" + kHost + "\r\nearly")));
     stream->shutdown_write();
-    EXPECT_THAT(run(io_, read_until_end(*stream)).value(), ::testing::EndsWith("got 5"));
+    EXPECT_THAT(run(io_, read_until_end(stream.get())).value(), ::testing::EndsWith("got 5"));
     run(io_, scope.drain());
     const auto refused = run(io_, client_->upgrade(make("/none-such", "POST"), 5s));
     EXPECT_TRUE(refused) << "200 without upgrade hands the connection over";
@@ -637,7 +683,7 @@ TEST_F(HttpTest, StopLetsRequestsEndAndCutsTheRest) {
     run(io_, scope.drain());
     EXPECT_EQ(good, 1);
     EXPECT_EQ(cut, 2);
-    EXPECT_EQ(run(io_, read_until_end(*idle)).value_or(""), "");
+    EXPECT_EQ(run(io_, read_until_end(idle.get())).value_or(""), "");
     EXPECT_FALSE(get("/x")) << "no longer accepting";
 }
 

@@ -5,16 +5,28 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "shared/http/message.hpp"
 
 namespace codegen::http {
+
+// What may follow the head of a request.
+struct BodyRule {
+    std::size_t limit = 0;              // bytes; beyond it 413
+    std::optional<Response> refusal{};  // sent in the handler's place, and the connection is closed
+};
 
 struct ServerOptions {
     std::size_t body_limit = 10u << 20;     // bytes; beyond it 413 and the connection is closed
     std::size_t header_limit = 64u << 10;   // bytes; beyond it 431
     std::chrono::seconds idle_timeout{60};  // no complete request within it: the connection is closed
     std::size_t max_connections = 4096;     // more wait in the listen queue
+    // Bytes of all bodies that are held at a time, from their first byte until the handler has answered; a
+    // Content-Length counts at once. What goes beyond is answered 503 with Retry-After and the connection is closed.
+    std::size_t bodies_limit = SIZE_MAX;
+    // Asked with the head of a request that has a body, before any of it is taken. Empty: each may have `body_limit`.
+    std::function<BodyRule(const Request& head)> body_rule{};
 };
 
 // Who sent the request.

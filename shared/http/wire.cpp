@@ -111,10 +111,15 @@ std::unexpected<Error> malformed(std::string_view why) {
     return fail(ErrorCategory::permanent, "malformed", fmt::format("malformed HTTP request: {}", why));
 }
 
+std::unexpected<Error> too_large() {
+    return fail(ErrorCategory::permanent, "too_large", "the request's body is too large");
+}
+
 }  // namespace
 
 struct RequestParser::Impl {
     RequestCollector parser;
+    AtBody at_body;
     bool head_checked = false;
 
     Result<void> check_head() {
@@ -124,11 +129,26 @@ struct RequestParser::Impl {
         if (parser.hosts > 1) return malformed("more than one Host field");
         if (!is_token(parser.method)) return malformed("bad method");
         if (parser.http_version < 11 && parser.chunked()) return malformed("HTTP/1.0 with a transfer coding");
+        return at_body && !parser.is_done() ? limit_body() : Result<void>{};
+    }
+
+    Result<void> limit_body() {
+        Request head{std::move(parser.method), std::move(parser.target), std::move(parser.headers), {}};
+        const auto length = parser.content_length();
+        const auto limit = at_body(head, length ? std::optional<std::uint64_t>(*length) : std::nullopt);
+        parser.method = std::move(head.method);
+        parser.target = std::move(head.target);
+        parser.headers = std::move(head.headers);
+        if (!limit) return std::unexpected(limit.error());
+        if (length && *length > *limit) return too_large();  // Beast looked at it together with the head
+        parser.body_limit(*limit);
         return {};
     }
 };
 
-RequestParser::RequestParser(std::size_t header_limit, std::size_t body_limit) : impl_(std::make_unique<Impl>()) {
+RequestParser::RequestParser(std::size_t header_limit, std::size_t body_limit, AtBody at_body)
+    : impl_(std::make_unique<Impl>()) {
+    impl_->at_body = std::move(at_body);
     impl_->parser.header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(header_limit, UINT32_MAX)));
     impl_->parser.body_limit(body_limit);
 }
@@ -145,8 +165,7 @@ Result<std::size_t> RequestParser::feed(std::string_view bytes) {
         if (error == Code::need_more) break;
         if (error == Code::header_limit)
             return fail(ErrorCategory::permanent, "header_too_large", "the request's header fields are too large");
-        if (error == Code::body_limit)
-            return fail(ErrorCategory::permanent, "too_large", "the request's body is too large");
+        if (error == Code::body_limit) return too_large();
         if (error) return malformed(error.message());
         if (parser.is_header_done() && !impl_->head_checked)
             if (auto good = impl_->check_head(); !good) return std::unexpected(good.error());
@@ -163,6 +182,7 @@ bool RequestParser::expects_continue() const {
     const auto expect = impl_->parser.headers.get("Expect");
     return expect && impl_->parser.http_version >= 11 && same_name(*expect, "100-continue");
 }
+std::size_t RequestParser::body_size() const { return impl_->parser.body.size(); }
 bool RequestParser::knows_chunks() const { return impl_->parser.http_version >= 11; }
 
 Request RequestParser::take() {

@@ -1,7 +1,9 @@
 // HTTP/1.1 messages to and from bytes, incrementally. No I/O; Beast's parser stays behind it. Internal to shared/http.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,7 +15,10 @@ namespace codegen::http {
 // the parser is spent.
 class RequestParser {
   public:
-    RequestParser(std::size_t header_limit, std::size_t body_limit);
+    // Called once, when the head is there and a body follows it: the head, and the body's length unless it comes in
+    // chunks. Returns the body's limit, or an error that feed() returns in its turn.
+    using AtBody = std::function<Result<std::size_t>(const Request& head, std::optional<std::uint64_t> length)>;
+    RequestParser(std::size_t header_limit, std::size_t body_limit, AtBody at_body = {});
     ~RequestParser();
     // Returns how many bytes of the front it consumed; show it the others again, with more behind them.
     Result<std::size_t> feed(std::string_view bytes);
@@ -22,6 +27,7 @@ class RequestParser {
     bool keep_alive() const;        // these after head_done()
     bool expects_continue() const;  // HTTP/1.1 only
     bool knows_chunks() const;      // not HTTP/1.0
+    std::size_t body_size() const;  // of what has come
     Request take();
 
   private:

@@ -8,12 +8,18 @@
 
 namespace codegen::worker_manager {
 
+std::optional<http::Reply> api_refusal(const Gate& gate, const http::Request& head) {
+    const std::string_view target = head.target;
+    if (!is_plain_path(target.substr(0, target.find('?'))))
+        return refuse(gate, 403, "the path has characters that no route of the API has");
+    if (actions_for(head.method, target, head.body)) return {};
+    return refuse(gate, 403, fmt::format("{} {} is not open to workers", head.method, target));
+}
+
 Task<http::Reply> api_door(Gate gate, http::Request request) {
     const std::string_view target = request.target;
-    if (!is_plain_path(target.substr(0, target.find('?'))))
-        co_return refuse(gate, 403, "the path has characters that no route of the API has");
+    if (auto refusal = api_refusal(gate, request)) co_return std::move(*refusal);
     const auto actions = actions_for(request.method, target, request.body);
-    if (!actions) co_return refuse(gate, 403, fmt::format("{} {} is not open to workers", request.method, target));
     const auto& granted = gate->identity.actions;
     if (!actions->empty() &&
         !std::ranges::any_of(*actions, [&](const auto& action) { return allows(granted, action); }))

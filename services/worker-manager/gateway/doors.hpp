@@ -57,6 +57,11 @@ Task<http::Reply> stream_door(Gate gate, http::Request request);  // POST /strea
 Task<http::Reply> model_door(Gate gate, http::Request request);   // /model/<provider>/...
 Task<http::Reply> tunnel_door(Gate gate, http::Request request);  // CONNECT host:port
 
+// What a door says of a request with a body before the body is there; nullopt: it may come. The door looks again.
+std::optional<http::Reply> api_refusal(const Gate& gate, const http::Request& head);
+std::optional<http::Reply> stream_refusal(const Gate& gate, const http::Request& head);
+std::optional<http::Reply> model_refusal(const Gate& gate, const http::Request& head);
+
 // A refusal or failure as a problem document, counted when `status` is 403, and logged.
 http::Reply refuse(const Gate& gate, unsigned status, std::string why);
 

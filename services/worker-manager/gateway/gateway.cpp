@@ -14,17 +14,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
+http::Reply leads_nowhere(const Gate& gate, std::string_view target) {
+    return refuse(
+        gate, 403,
+        fmt::format("\"{}\" leads nowhere; there are /api/, /streams/, /model/ and CONNECT host:port", target));
+}
+
 Task<http::Reply> dispatch(Gate gate, http::Request request) {
     const std::string_view target = request.target;
     if (request.method == "CONNECT") return tunnel_door(std::move(gate), std::move(request));
     if (target.starts_with("/api/")) return api_door(std::move(gate), std::move(request));
     if (target.starts_with("/streams/")) return stream_door(std::move(gate), std::move(request));
     if (target.starts_with("/model/")) return model_door(std::move(gate), std::move(request));
-    return [](Gate g, std::string where) -> Task<http::Reply> {
-        co_return refuse(
-            g, 403,
-            fmt::format("\"{}\" leads nowhere; there are /api/, /streams/, /model/ and CONNECT host:port", where));
-    }(std::move(gate), std::string(target));
+    return [](Gate g, std::string where) -> Task<http::Reply> { co_return leads_nowhere(g, where); }(
+                                             std::move(gate), std::string(target));
+}
+
+// Before the body is taken: nothing is read for a request that leads nowhere.
+http::BodyRule body_rule(const Gate& gate, const http::Request& head) {
+    const std::string_view target = head.target;
+    std::optional<http::Reply> refusal;
+    if (target.starts_with("/api/"))
+        refusal = api_refusal(gate, head);
+    else if (target.starts_with("/streams/"))
+        refusal = stream_refusal(gate, head);
+    else if (target.starts_with("/model/"))
+        refusal = model_refusal(gate, head);
+    else
+        refusal = leads_nowhere(gate, target);
+    http::BodyRule rule{target.starts_with("/model/") ? gate->settings->body_limit : gate->settings->small_body_limit};
+    if (refusal) rule.refusal = std::move(refusal->head);
+    return rule;
 }
 
 Result<void> make_directory(const fs::path& path, mode_t mode, int group) {
@@ -46,7 +66,9 @@ struct Gateway::Impl {
               ex, [g = gate](http::Request request, http::Peer) { return dispatch(g, std::move(request)); },
               http::ServerOptions{.body_limit = settings.body_limit,
                                   .idle_timeout = std::chrono::seconds(120),
-                                  .max_connections = 256}) {}
+                                  .max_connections = 256,
+                                  .bodies_limit = settings.bodies_limit,
+                                  .body_rule = [g = gate](const http::Request& head) { return body_rule(g, head); }}) {}
     Gate gate;
     RedisProxy redis_proxy;
     ControlSocket control;

@@ -417,6 +417,51 @@ TEST_F(GatewayTest, ARequestBeyondTheLimitIsRefused) {
     EXPECT_EQ(ask("POST", "/model/anthropic/v1/messages", std::string(2000, 'x')).status, 413u);
 }
 
+TEST_F(GatewayTest, OnlyARequestToAModelMayBeLargeAndNothingIsReadOfOneThatLeadsNowhere) {
+    open();
+    give_token();
+    const auto declared = [&](const std::string& target, std::size_t bytes) {
+        asio::local::stream_protocol::socket socket(io_);
+        socket.connect(asio::local::stream_protocol::endpoint((place() / "http.sock").string()));
+        return run(exchange(std::move(socket), fmt::format("POST {} HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+                                                           "Content-Length: {}\r\n\r\n",
+                                                           target, bytes)))
+            .substr(0, 12);
+    };
+    for (const auto* nowhere : {"/elsewhere", "/api/users", "/api/../x", "/streams/worker:commands",
+                                "/streams/engineering:queue", "/model/nobody/v1/messages", "/model/anthropic/v1/files"})
+        EXPECT_EQ(declared(nowhere, 3), "HTTP/1.1 403") << nowhere;
+    identity_.actions = {"*"};
+    run(gateway_->close());
+    open();
+    EXPECT_EQ(declared("/api/projects", 5u << 20), "HTTP/1.1 413");
+    EXPECT_EQ(declared("/streams/engineering:queue", 5u << 20), "HTTP/1.1 413");
+    EXPECT_EQ(declared("/model/anthropic/v1/messages", 65u << 20), "HTTP/1.1 413");
+    EXPECT_EQ(declared("/model/anthropic/v1/messages", 64u << 20), "HTTP/1.1 100");
+    const std::string tens(30u << 20, ' ');
+    ask("POST", "/model/anthropic/v1/messages", "{}" + tens);  // the fake provider itself takes 10 MB
+    EXPECT_EQ(gateway_->counts().model_bytes_sent, static_cast<std::int64_t>(tens.size() + 2));
+}
+
+TEST_F(GatewayTest, TheBodiesOfOneWorkerHaveTheRoomOfTwoLargestTogether) {
+    open();
+    std::vector<asio::local::stream_protocol::socket> sockets;
+    const auto begin = [&](std::size_t bytes) {
+        auto& socket = sockets.emplace_back(io_);
+        socket.connect(asio::local::stream_protocol::endpoint((place() / "http.sock").string()));
+        asio::write(socket, asio::buffer(fmt::format("POST /model/anthropic/v1/messages HTTP/1.1\r\nHost: h\r\n"
+                                                     "Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+                                                     bytes)));
+        std::string head;
+        return run(next_line(&socket, &head)).value_or("");
+    };
+    EXPECT_THAT(begin(64u << 20), HasSubstr("100 Continue"));
+    EXPECT_THAT(begin(64u << 20), HasSubstr("100 Continue"));
+    EXPECT_THAT(begin(1), HasSubstr("503 Service Unavailable"));
+    sockets.clear();
+    EXPECT_TRUE(eventually([&] { return begin(1).contains("100 Continue"); }));
+}
+
 class TunnelTest : public GatewayTest {
   protected:
     void SetUp() override {

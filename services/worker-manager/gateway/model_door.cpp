@@ -105,6 +105,19 @@ Task<std::expected<std::optional<ModelPrice>, http::Reply>> price_of(Gate gate, 
     co_return std::unexpected(halted_answer(gate));
 }
 
+const ModelProvider* provider_of(const Gate& gate, std::string_view name) {
+    const auto& providers = gate->settings->providers;
+    const auto found = std::ranges::find(providers, name, &ModelProvider::name);
+    return found == providers.end() ? nullptr : &*found;
+}
+
+// Provider, and the target there.
+std::pair<std::string_view, std::string_view> split(std::string_view target) {
+    const auto rest = target.substr(kPrefix.size());
+    const auto slash = std::min(rest.find('/'), rest.size());
+    return {rest.substr(0, slash), rest.substr(slash)};
+}
+
 struct Checked {
     const ModelProvider* provider;
     std::string target;  // at the provider
@@ -113,24 +126,11 @@ struct Checked {
 
 // Error: what to answer instead of asking.
 std::expected<Checked, http::Reply> check(const Gate& gate, const http::Request& request) {
-    auto rest = std::string_view(request.target).substr(kPrefix.size());
-    const auto slash = std::min(rest.find('/'), rest.size());
-    const auto name = rest.substr(0, slash);
-    const auto target = rest.substr(slash);
-    const auto& providers = gate->settings->providers;
-    const auto provider = std::ranges::find(providers, name, &ModelProvider::name);
-    if (provider == providers.end())
-        return std::unexpected(refuse(gate, 403, fmt::format("there is no model provider \"{}\" here", name)));
+    if (auto refusal = model_refusal(gate, request)) return std::unexpected(std::move(*refusal));
+    const auto [name, target] = split(request.target);
+    const auto* provider = provider_of(gate, name);
     const auto path = target.substr(0, target.find('?'));
-    const bool plain = is_plain_path(path);
-    if (plain)
-        if (auto here = answer_here(*provider, request.method, path)) return std::unexpected(std::move(*here));
-    const bool read_or_post = request.method == "GET" || request.method == "HEAD" || request.method == "POST";
-    if (!plain || !matches(provider->paths, path) || !read_or_post)
-        return std::unexpected(
-            refuse(gate, 403,
-                   fmt::format("{} {} of provider {} is not open to workers, only {}", request.method, path,
-                               provider->name, fmt::join(provider->paths, ", "))));
+    if (auto here = answer_here(*provider, request.method, path)) return std::unexpected(std::move(*here));
     // Without a wrapper that ends the run, the provider is tried again after a while.
     if (gate->halted && gate->halted->reason == "provider_error" &&
         !gate->patience.lost(std::chrono::steady_clock::now()))
@@ -143,10 +143,24 @@ std::expected<Checked, http::Reply> check(const Gate& gate, const http::Request&
         if (gate->halted) return std::unexpected(halted_answer(gate));
         return std::unexpected(own_error(gate, 401, "no_key", "authentication_error", why));
     }
-    return Checked{&*provider, std::string(target), generates(request.method, path)};
+    return Checked{provider, std::string(target), generates(request.method, path)};
 }
 
 }  // namespace
+
+std::optional<http::Reply> model_refusal(const Gate& gate, const http::Request& head) {
+    const auto [name, target] = split(head.target);
+    const auto* provider = provider_of(gate, name);
+    if (!provider) return refuse(gate, 403, fmt::format("there is no model provider \"{}\" here", name));
+    const auto path = target.substr(0, target.find('?'));
+    const bool plain = is_plain_path(path);
+    if (plain && answer_here(*provider, head.method, path)) return {};
+    const bool read_or_post = head.method == "GET" || head.method == "HEAD" || head.method == "POST";
+    if (plain && matches(provider->paths, path) && read_or_post) return {};
+    return refuse(gate, 403,
+                  fmt::format("{} {} of provider {} is not open to workers, only {}", head.method, path, provider->name,
+                              fmt::join(provider->paths, ", ")));
+}
 
 Task<http::Reply> model_door(Gate gate, http::Request request) {
     const auto checked = check(gate, request);

@@ -43,7 +43,9 @@ struct GatewaySettings {
     std::string api_url;
     std::vector<ModelProvider> providers;
     EgressRules egress;
-    std::size_t body_limit = 64u << 20;                    // bytes of a request
+    std::size_t body_limit = 64u << 20;                    // bytes of a request to a model
+    std::size_t small_body_limit = 4u << 20;               // of any other: a prompt of 1 MB as JSON, as the API's own
+    std::size_t bodies_limit = 128u << 20;                 // of one worker's requests that are under way at a time
     std::chrono::milliseconds model_head_timeout{600000};  // a model may think for minutes before it answers
     std::chrono::milliseconds model_idle_timeout{600000};  // between two pieces of an answer
     std::chrono::milliseconds provider_patience{120000};   // of nothing but failures; then a run is ended. 0: endless

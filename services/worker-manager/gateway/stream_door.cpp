@@ -10,8 +10,10 @@
 namespace codegen::worker_manager {
 namespace {
 
+constexpr std::string_view kPrefix = "/streams/";
+
 // Only what the API shows to this worker is its user's. Nullopt: it does.
-Task<std::optional<http::Reply>> check_owned(Gate gate, const OwnedObject& object) {
+Task<std::optional<http::Reply>> check_owned(Gate gate, OwnedObject object) {
     http::Request request;
     request.target = fmt::format("/api/{}/{}", object.kind, object.id);
     auto answer = co_await ask_api(gate, std::move(request));
@@ -34,8 +36,15 @@ Task<http::Reply> tell_taken(Gate gate, std::string stream) {
 
 }  // namespace
 
+// Who may add to the stream is known without the message; what is wrong with an empty one does not matter here.
+std::optional<http::Reply> stream_refusal(const Gate& gate, const http::Request& head) {
+    const auto stream = std::string_view(head.target).substr(kPrefix.size());
+    const auto message = check_stream_message(gate->identity, stream, "");
+    if (message || message.error().code != "forbidden") return {};
+    return refuse(gate, 403, message.error().message);
+}
+
 Task<http::Reply> stream_door(Gate gate, http::Request request) {
-    constexpr std::string_view kPrefix = "/streams/";
     const auto stream = request.target.substr(kPrefix.size());
     if (request.method == "GET") co_return co_await tell_taken(std::move(gate), stream);
     if (request.method != "POST") co_return refuse(gate, 405, "POST the message to /streams/<stream>, or GET it");
