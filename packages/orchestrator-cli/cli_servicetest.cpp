@@ -245,6 +245,11 @@ TEST_F(CliTest, cancel_and_resume_reach_the_workflow) {
     EXPECT_EQ(text(sent[0], "command"), "cancel");
     EXPECT_EQ(text(sent[0], "task_id"), id);
     EXPECT_EQ(sent[0].at("user_id"), 1);
+    // Also where Redis loses it.
+    const auto kept = run(io_, database_->query("SELECT id, task_id FROM pending_commands"));
+    ASSERT_TRUE(kept && kept->rows.size() == 1);
+    EXPECT_EQ(kept->rows[0].text("id"), text(sent[0], "request_id"));
+    EXPECT_EQ(kept->rows[0].text("task_id"), id);
     const auto refused = orchestrator({"engineering", "resume", id, "--guidance", "go"});
     EXPECT_EQ(refused.exit, 1);
     EXPECT_EQ(text(refused.json(), "error"), "conflict");

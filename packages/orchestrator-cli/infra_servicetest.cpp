@@ -148,6 +148,12 @@ TEST_F(InfraTest, provisioning_is_queued_only_where_somebody_does_it) {
     EXPECT_EQ(text(messages[0], "server_handle"), "web-1");
     EXPECT_EQ(messages[1].at("force_reinstall"), true);
     EXPECT_EQ(messages[2].at("is_recovery"), true);
+    // Also where Redis loses them.
+    const auto kept = run(io_, database_->query("SELECT message FROM pending_provisionings ORDER BY created_at, id"));
+    ASSERT_TRUE(kept);
+    std::vector<boost::json::object> in_api;
+    for (const auto& row : kept->rows) in_api.push_back(boost::json::parse(row.text("message")).as_object());
+    EXPECT_EQ(in_api, messages);
 }
 
 // As infra-service answers.

@@ -102,6 +102,14 @@ Task<Result<void>> Session::enqueue(std::string stream, std::string message) {
     }
 }
 
+Task<Result<void>> Session::keep_and_enqueue(std::string_view resource, std::string_view stream, std::string message) {
+    auto kept = co_await call("POST", std::string(resource), message);
+    if (!kept) co_return std::unexpected(kept.error());
+    auto queued = co_await enqueue(std::string(stream), std::move(message));
+    if (!queued && queued.error().category != ErrorCategory::transient) co_return queued;
+    co_return Result<void>();
+}
+
 Task<Result<bool>> Session::is_taken(std::string stream, std::string group) {
     if (settings_.inside_worker()) {
         auto answered = co_await call("GET", "/streams/" + stream);

@@ -31,6 +31,9 @@ class Session {
     }
     // Adds one message to a stream; inside a worker the gateway does it, if the worker may.
     Task<Result<void>> enqueue(std::string stream, std::string message);
+    // The same, and the API keeps the message (at `resource`) until its reader has it: a queue that is away or loses
+    // what it holds only delays it.
+    Task<Result<void>> keep_and_enqueue(std::string_view resource, std::string_view stream, std::string message);
     // Whether a running role takes from this stream; not retried. Inside a worker the gateway is asked.
     Task<Result<bool>> is_taken(std::string stream, std::string group);
     // Its connection; reads the address again when `fresh` (the control plane may have been restarted).

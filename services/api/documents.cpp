@@ -36,10 +36,11 @@ std::string openapi_document() { return contracts::pretty(openapi(all_routes()))
 
 std::vector<const RouteSpec*> all_routes() {
     std::vector<const RouteSpec*> all;
-    for (const auto routes : {user_routes(), project_routes(), task_routes(), task_execution_routes(), token_routes(),
-                              host_routes(), available_model_routes(), server_routes(), allocation_routes(),
-                              incident_routes(), service_deployment_routes(), agent_config_routes(), api_key_routes(),
-                              resource_routes(), rag_routes(), health_routes(), document_routes()})
+    for (const auto routes :
+         {user_routes(), project_routes(), task_routes(), task_execution_routes(), token_routes(), host_routes(),
+          available_model_routes(), server_routes(), allocation_routes(), incident_routes(),
+          service_deployment_routes(), agent_config_routes(), api_key_routes(), resource_routes(),
+          pending_message_routes(), rag_routes(), health_routes(), document_routes()})
         for (const auto& spec : routes) all.push_back(&spec);
     return all;
 }

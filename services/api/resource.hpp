@@ -52,6 +52,7 @@ std::span<const RouteSpec> agent_config_routes();
 std::span<const RouteSpec> api_key_routes();
 std::span<const RouteSpec> rag_routes();
 std::span<const RouteSpec> resource_routes();
+std::span<const RouteSpec> pending_message_routes();
 std::span<const RouteSpec> health_routes();
 std::span<const RouteSpec> document_routes();  // documents.cpp, which also lists all of these
 std::vector<storage::Migration> migrations();

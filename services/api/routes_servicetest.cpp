@@ -80,6 +80,12 @@ const std::map<std::string, Expected> kExpected{
     {"POST /api/resources", {201, 201, 403, 403, 403, 403}},
     {"GET /api/resources", {200, 200, 200, 200, 200, 403}},  // nobody's own
     {"GET /api/resources/{handle}", {200, 200, 200, 200, 200, 403}},
+    {"POST /api/provisioner-messages", {201, 201, 403, 403, 403, 403}},
+    {"GET /api/provisioner-messages", {200, 200, 403, 403, 403, 403}},
+    {"DELETE /api/provisioner-messages/{id}", {204, 204, 403, 403, 403, 403}},
+    {"POST /api/workflow-commands", {201, 201, 404, 201, 404, 201}},
+    {"GET /api/workflow-commands", {200, 200, 403, 403, 403, 403}},
+    {"DELETE /api/workflow-commands/{id}", {204, 204, 403, 403, 403, 403}},
     {"POST /api/rag/messages", {201, 201, 403, 201, 403, 403}},
     {"POST /api/rag/ingest", {200, 200, 422, 200, 422, 403}},
     {"POST /api/rag/query", {200, 200, 200, 200, 200, 200}},
@@ -119,6 +125,8 @@ const std::map<std::string, std::string> kBodies{
     {"POST /api/cli-agent-configs", R"({"id": "new", "name": "n", "provider": "p", "prompt_template": ""})"},
     {"PATCH /api/cli-agent-configs/{id}", R"({"provider": "mine"})"},
     {"POST /api/api-keys", R"({"service": "new", "value": "v", "type": "system"})"},
+    {"POST /api/provisioner-messages", R"({"server_handle": "vps-1"})"},
+    {"POST /api/workflow-commands", R"({"command": "cancel", "task_id": "$TASK", "user_id": 1})"},
     {"POST /api/rag/messages", R"({"project_id": "$PROJECT", "user_id": $OWNER, "role": "user", "content": "x"})"},
     {"POST /api/rag/ingest", R"({"project_id": "$PROJECT", "source": "README.md", "content": "shop"})"},
     {"POST /api/rag/query", R"({"query": "shop"})"},
@@ -159,6 +167,14 @@ class RoutesTest : public ApiFixture, public ::testing::WithParamInterface<std::
         made("POST", "/api/rag/ingest",
              {{"project_id", project_}, {"source", "README.md"}, {"content", "how to run the shop"}});
         made("PUT", "/api/available-models/some/model", {{"provider", "p"}});
+        for (const auto& [resource, body] : std::vector<std::pair<std::string, Json>>{
+                 {"/api/provisioner-messages", {{"server_handle", "vps-1"}}},
+                 {"/api/workflow-commands", {{"command", "cancel"}, {"task_id", task_}, {"user_id", owner}}}}) {
+            ids_[resource] = new_uuid();
+            auto message = body;
+            message["request_id"] = ids_[resource];
+            made("POST", resource, message);
+        }
         ids_["/api/tokens"] = made("POST", "/api/tokens", {{"kind", "service"}});
         ids_["/api/users"] = owner_;
         ids_["/api/projects"] = project_;

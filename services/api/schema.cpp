@@ -162,6 +162,16 @@ CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
             {10, "one key for secrets", R"(
 ALTER TABLE secret_keys ADD COLUMN place BIGINT NOT NULL DEFAULT 1;
 CREATE UNIQUE INDEX secret_keys_place ON secret_keys (place);
+)"},
+            {11, "messages that are not taken up yet", R"(
+CREATE TABLE pending_provisionings (
+    id TEXT PRIMARY KEY, server_handle TEXT NOT NULL REFERENCES servers (handle), message TEXT NOT NULL,
+    request_hash TEXT NOT NULL, created_at BIGINT NOT NULL);
+CREATE INDEX pending_provisionings_page ON pending_provisionings (created_at, id);
+CREATE TABLE pending_commands (
+    id TEXT PRIMARY KEY, task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE, message TEXT NOT NULL,
+    request_hash TEXT NOT NULL, created_at BIGINT NOT NULL);
+CREATE INDEX pending_commands_page ON pending_commands (created_at, id);
 )"}};
 }
 

@@ -176,6 +176,53 @@ TEST_F(FaultsTest, AUserWithSudoWorksAsRoot) {
     EXPECT_THAT(failed(ask("web-1"), "web-1", "error", "provisioning_failed"), HasSubstr("password"));
 }
 
+// What the command was told is taken, and then Redis lost.
+TEST_F(FaultsTest, ARequestThatRedisLostIsTakenUpOnce) {
+    const TestServer host(keys_.public_key);
+    playbook("provision.yml",
+             "- hosts: all\n  gather_facts: false\n  tasks:\n"
+             "    - ansible.builtin.shell: echo x >>/root/times\n");
+    add("web-1", host.address(), keys_.private_key);
+    const boost::json::object message{{"request_id", new_uuid()}, {"server_handle", "web-1"}};
+    call("POST", "/api/servers/web-1/provision");
+    call("POST", "/api/provisioner-messages", message);
+    ask("web-1", message);
+    redis_.command({"FLUSHALL"});
+    start();
+    EXPECT_EQ(text(result(text(message, "request_id")), "status"), "success");
+    EXPECT_EQ(status("web-1"), "ready");
+    EXPECT_TRUE(call("GET", "/api/provisioner-messages").as_array().empty()) << "infra-service has it";
+    // What came both ways is one request.
+    const boost::json::object again{{"request_id", new_uuid()}, {"server_handle", "web-1"}};
+    call("POST", "/api/provisioner-messages", again);
+    ask("web-1", again);
+    EXPECT_EQ(text(result(text(again, "request_id")), "status"), "success");
+    EXPECT_TRUE(eventually([&] { return call("GET", "/api/provisioner-messages").as_array().empty(); }));
+    EXPECT_EQ(host.exec("wc -l </root/times"), "2\n");
+}
+
+// As after three deaths of the process: the queue has made a dead letter of it, only the table knows it.
+TEST_F(FaultsTest, ARequestThatKillsIsGivenUp) {
+    const TestServer host(keys_.public_key);
+    add("web-1", host.address(), keys_.private_key);
+    start();
+    EXPECT_EQ(text(result(ask("web-1")), "status"), "success") << "makes the tables";
+    stop();
+    const auto request = new_uuid();
+    contracts::ProvisionerMessage message;
+    message.request_id = request;
+    message.server_handle = "web-1";
+    const auto kept =
+        run(io_, database_->query(
+                     "INSERT INTO infra_requests (request_id, server_handle, message, told, created_at, updated_at, "
+                     "begun) VALUES (:id, 'web-1', :message, 0, 0, 0, 3)",
+                     {{"id", request}, {"message", json::write(message)}}));
+    ASSERT_TRUE(kept) << kept.error().message;
+    start();
+    EXPECT_THAT(failed(request, "web-1", "error", "provisioning_failed"),
+                HasSubstr("3 processes of infra-service died"));
+}
+
 TEST_F(FaultsTest, AMissingAnsibleIsSaidAndTheRoleRuns) {
     const TestServer host(keys_.public_key);
     options_.work.ansible = "ansible-playbook-of-nobody";
@@ -219,6 +266,9 @@ TEST_F(FaultsTest, OneProvisioningOfAServerAtATime) {
     stop();
     EXPECT_EQ(processes(), "") << "live on";
     EXPECT_TRUE(results(request).empty());
+    const auto deaths =
+        run(io_, database_->query("SELECT begun FROM infra_requests WHERE request_id = :id", {{"id", request}}));
+    EXPECT_EQ(deaths->rows.at(0).integer("begun"), 0) << "nobody died";
     one.exec("touch /root/go");
     start("third");
     EXPECT_EQ(text(result(request), "status"), "success") << text(result(request), "error");

@@ -33,14 +33,46 @@ Provisioner::Provisioner(Records& records, Store& store, redis::Client& redis, W
                          ProvisionerOptions options)
     : records_(records), store_(store), redis_(redis), work_(work), scope_(scope), options_(std::move(options)) {}
 
+// The table here has it now, so the API need not keep it any longer.
+Task<Result<StoredRequest>> Provisioner::accept(contracts::ProvisionerMessage message) {
+    const auto id = message.request_id;
+    auto stored = co_await store_.accept(std::move(message), options_.clock());
+    if (!stored) co_return std::unexpected(stored.error());
+    auto forgotten = co_await records_.taken(id);
+    if (!forgotten)
+        log::warning("a request stays with the API", {{"request_id", id}, {"error", forgotten.error().message}});
+    co_return std::move(*stored);
+}
+
+Task<Result<std::vector<contracts::ProvisionerMessage>>> Provisioner::forgotten(Timestamp before) {
+    auto kept = co_await records_.pending(before);
+    if (!kept) co_return std::unexpected(kept.error());
+    std::vector<contracts::ProvisionerMessage> out;
+    for (auto& message : *kept) {
+        auto known = co_await store_.find(message.request_id);
+        if (!known) co_return std::unexpected(known.error());
+        auto stored = co_await accept(message);
+        if (!stored) co_return std::unexpected(stored.error());
+        // One that was known has a queue entry, or is among those that the store finds forgotten.
+        if (!*known) out.push_back(std::move(message));
+    }
+    co_return out;
+}
+
 Task<Result<void>> Provisioner::handle(contracts::ProvisionerMessage message) {
-    auto stored = co_await store_.accept(message, options_.clock());
+    auto stored = co_await accept(message);
     if (!stored) co_return std::unexpected(stored.error());
     if (stored->told) co_return co_await tell_again(std::move(*stored));
     const Lease lease{message.server_handle, new_uuid()};
     auto done = co_await async::with_timeout(with_lease(message, lease), kEndless,
                                              "provisioning of server " + message.server_handle);
     co_await async::uncancellable();
+    if (begun_.erase(message.request_id) > 0) {
+        auto put_down = co_await store_.put_down(message.request_id);
+        if (!put_down)
+            log::warning("work that was put down counts as a death",
+                         {{"request_id", message.request_id}, {"error", put_down.error().message}});
+    }
     auto given = co_await store_.give_back(lease);
     if (!given)
         log::warning("a lease stays until it runs out", {{"server", lease.server}, {"error", given.error().message}});
@@ -108,9 +140,7 @@ Task<Result<void>> Provisioner::work_on(contracts::ProvisionerMessage message) {
         auto server = co_await records_.server(message.server_handle);
         if (!server && server.error().code == "not_found") co_return co_await refuse(message, server.error());
         if (!server) co_return std::unexpected(server.error());
-        log::info("provisioning begins", {{"server", message.server_handle}, {"request_id", message.request_id}});
-        auto worked = co_await work_.run(message, std::move(*server),
-                                         [this, message](std::string line) { progress(message, std::move(line)); });
+        auto worked = co_await work(message, std::move(*server));
         if (!worked) co_return std::unexpected(worked.error());
         auto first = co_await store_.end(message.request_id, std::move(*worked), options_.clock());
         if (!first) co_return std::unexpected(first.error());
@@ -125,6 +155,32 @@ Task<Result<void>> Provisioner::work_on(contracts::ProvisionerMessage message) {
                                      {"error", ending->result.error.value_or("")}});
     co_return co_await store_.told(message.request_id, std::move(ending->result), message.callback_stream,
                                    options_.clock());
+}
+
+// A death is what neither ends nor is put down: whatever it is about the request that kills, it does not kill for ever.
+Task<Result<Ending>> Provisioner::work(contracts::ProvisionerMessage message, contracts::Server server) {
+    auto begun = co_await store_.begin(message.request_id);
+    if (!begun) co_return std::unexpected(begun.error());
+    if (*begun > options_.deaths) {
+        Ending out;
+        out.result.request_id = message.request_id;
+        out.result.server_handle = server.handle;
+        out.result.server_ip = server.public_ip;
+        out.result.status = contracts::ResultStatus::failed;
+        out.result.error = fmt::format(
+            "given up: {} processes of infra-service died while they worked on it; see their log, then ask again",
+            options_.deaths);
+        out.status = contracts::ServerStatus::error;
+        out.incident = contracts::IncidentType::provisioning_failed;
+        out.recovery = message.is_recovery;
+        co_return out;
+    }
+    log::info("provisioning begins", {{"server", message.server_handle}, {"request_id", message.request_id}});
+    begun_.insert(message.request_id);
+    auto worked = co_await work_.run(message, std::move(server),
+                                     [this, message](std::string line) { progress(message, std::move(line)); });
+    if (worked) begun_.erase(message.request_id);
+    co_return worked;
 }
 
 Task<Result<void>> Provisioner::refuse(contracts::ProvisionerMessage message, Error error) {

@@ -4,6 +4,7 @@
 
 #include <boost/json/serialize.hpp>
 
+#include "shared/clients/api/pending.hpp"
 #include "shared/http/url.hpp"
 
 namespace codegen::infra {
@@ -134,6 +135,14 @@ Task<Result<std::vector<std::int64_t>>> Records::ports(std::string handle) {
         target = std::move(page->next);
     }
     co_return out;
+}
+
+Task<Result<std::vector<contracts::ProvisionerMessage>>> Records::pending(Timestamp before) {
+    co_return co_await clients::pending<contracts::ProvisionerMessage>(&api_, clients::kPendingProvisionings, before);
+}
+
+Task<Result<void>> Records::taken(std::string request_id) {
+    co_return co_await clients::forget_pending(&api_, clients::kPendingProvisionings, std::move(request_id));
 }
 
 Task<Result<std::vector<contracts::Incident>>> Records::active(std::string handle) {

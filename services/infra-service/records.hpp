@@ -36,6 +36,9 @@ class Records {
     Task<Result<std::vector<contracts::ServiceDeployment>>> deployments(std::string handle);
     Task<Result<void>> set_deployment(std::int64_t id, contracts::DeploymentStatus status);
     Task<Result<std::vector<std::int64_t>>> ports(std::string handle);  // that are taken on it
+    // Requests that the API keeps until they are taken, and that nobody took since `before`.
+    Task<Result<std::vector<contracts::ProvisionerMessage>>> pending(Timestamp before);
+    Task<Result<void>> taken(std::string request_id);  // it need not keep this one any longer
     // The server's status and its incidents as they are after `ending`.
     Task<Result<void>> tell(std::string handle, Ending ending, Timestamp now);
 

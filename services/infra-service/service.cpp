@@ -85,25 +85,32 @@ struct Service::Impl {
         }
     }
 
-    // Requests whose queue entry is gone (a Redis that lost its data, an entry that became a dead letter).
+    // Requests whose queue entry is gone (a Redis that lost its data, an entry that became a dead letter): those that
+    // were taken, and those of which somebody was told that they are.
     static Task<void> sweep(Impl* self) {
         while (true) {
             co_await async::sleep_for(self->options.sweep);
             const auto now = self->options.provisioner.clock();
+            auto lost = co_await self->provisioner.forgotten(now - self->options.sweep);
+            if (!lost) log::warning("lost requests are not looked for", {{"error", lost.error().message}});
+            if (lost) take_up(self, std::move(*lost));
             auto forgotten = co_await self->store.forgotten(now - 2 * self->options.sweep, now);
             if (!forgotten) {
                 log::warning("requests are not looked for", {{"error", forgotten.error().message}});
                 continue;
             }
-            for (auto& message : *forgotten) {
-                log::warning("a request that nobody works on is taken up again",
-                             {{"server", message.server_handle}, {"request_id", message.request_id}});
-                self->scope.spawn("provisioning taken up again", again(self, std::move(message)));
-            }
+            take_up(self, std::move(*forgotten));
             auto old = co_await self->store.forget(now - self->options.keep_requests);
             if (!old) log::warning("old requests are not forgotten", {{"error", old.error().message}});
             auto trimmed = co_await redis::trim_consumed(self->redis, std::string(streams::kProvisioner));
             if (!trimmed) log::warning("stream not trimmed", {{"error", trimmed.error().message}});
+        }
+    }
+    static void take_up(Impl* self, std::vector<contracts::ProvisionerMessage> messages) {
+        for (auto& message : messages) {
+            log::warning("a request that nobody works on is taken up",
+                         {{"server", message.server_handle}, {"request_id", message.request_id}});
+            self->scope.spawn("provisioning taken up", again(self, std::move(message)));
         }
     }
     static Task<void> again(Impl* self, contracts::ProvisionerMessage message) {

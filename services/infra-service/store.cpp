@@ -35,7 +35,8 @@ std::vector<storage::Migration> Store::migrations() {
              "updated_at BIGINT NOT NULL);"
              "CREATE INDEX infra_requests_open ON infra_requests (updated_at) WHERE told = 0;"
              "CREATE TABLE infra_leases (server_handle TEXT PRIMARY KEY, holder TEXT NOT NULL, "
-             "held_until BIGINT NOT NULL);"}};
+             "held_until BIGINT NOT NULL);"},
+            {4, "how often work began", "ALTER TABLE infra_requests ADD COLUMN begun BIGINT NOT NULL DEFAULT 0;"}};
 }
 
 Task<Result<StoredRequest>> Store::accept(contracts::ProvisionerMessage message, Timestamp now) {
@@ -63,6 +64,22 @@ Task<Result<std::optional<StoredRequest>>> Store::find(std::string request_id) {
     auto stored = read(rows->rows.front());
     if (!stored) co_return std::unexpected(stored.error());
     co_return std::optional(std::move(*stored));
+}
+
+Task<Result<std::int64_t>> Store::begin(std::string request_id) {
+    auto rows = co_await database_.query(
+        "UPDATE infra_requests SET begun = begun + 1 WHERE request_id = :request_id RETURNING begun",
+        {{"request_id", request_id}});
+    if (!rows) co_return std::unexpected(rows.error());
+    co_return rows->rows.empty() ? 1 : rows->rows.front().integer("begun");
+}
+
+Task<Result<void>> Store::put_down(std::string request_id) {
+    auto done = co_await database_.query(
+        "UPDATE infra_requests SET begun = begun - 1 WHERE request_id = :request_id AND begun > 0",
+        {{"request_id", request_id}});
+    if (!done) co_return std::unexpected(done.error());
+    co_return Result<void>();
 }
 
 Task<Result<Ending>> Store::end(std::string request_id, Ending ending, Timestamp now) {

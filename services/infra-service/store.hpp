@@ -34,6 +34,10 @@ class Store {
     // Stores the request unless it is there; what is stored then.
     Task<Result<StoredRequest>> accept(contracts::ProvisionerMessage message, Timestamp now);
     Task<Result<std::optional<StoredRequest>>> find(std::string request_id);
+    // Work begins: how often it has, this time included, without an end or put_down(): the others died with their
+    // process.
+    Task<Result<std::int64_t>> begin(std::string request_id);
+    Task<Result<void>> put_down(std::string request_id);  // whoever began it lives and will begin it again
     // The first ending counts; the one that does is returned.
     Task<Result<Ending>> end(std::string request_id, Ending ending, Timestamp now);
     // The result goes out, once, with the note that it does.

@@ -98,6 +98,16 @@ TEST_F(StoreTest, TheFirstEndingCountsAndIsToldOnce) {
     EXPECT_EQ(outbox().size(), 3u);
 }
 
+// What begins and neither ends nor is put down died with its process.
+TEST_F(StoreTest, DeathsAreCounted) {
+    const auto asked = message("vps-1");
+    ASSERT_TRUE(run(io_, one_.store->accept(asked, now_)));
+    EXPECT_EQ(run(io_, one_.store->begin(asked.request_id)).value(), 1);
+    EXPECT_EQ(run(io_, two_.store->begin(asked.request_id)).value(), 2);
+    ASSERT_TRUE(run(io_, two_.store->put_down(asked.request_id)));
+    EXPECT_EQ(run(io_, one_.store->begin(asked.request_id)).value(), 2);
+}
+
 TEST_F(StoreTest, WhatNobodyWorksOnIsFoundAndWhatIsOverForgotten) {
     const auto lost = message("vps-1");
     const auto in_work = message("vps-2");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "shared/clients/api/pending.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::workflow {
@@ -147,12 +148,43 @@ Task<Result<void>> Intake::scaffolded(contracts::ScaffolderResult result, redis:
     });
 }
 
+// It is the API's until it is obeyed, or never will be.
 Task<Result<void>> Intake::command(contracts::WorkflowCommand command, redis::Delivery delivery) {
+    const auto id = command.request_id;
+    auto done = co_await obey(std::move(command), seen_of(delivery, id));
+    if (!done && done.error().category != ErrorCategory::permanent) co_return done;
+    auto forgotten = co_await clients::forget_pending(&api_, clients::kPendingCommands, id);
+    if (!forgotten)
+        log::warning("a command stays with the API", {{"request_id", id}, {"error", forgotten.error().message}});
+    co_return done;
+}
+
+Task<Result<void>> Intake::forgotten_commands(Timestamp before) {
+    auto commands = co_await clients::pending<contracts::WorkflowCommand>(&api_, clients::kPendingCommands, before);
+    if (!commands) co_return std::unexpected(commands.error());
+    for (auto& each : *commands) {
+        log::warning("a command that its queue lost is taken up",
+                     {{"task_id", each.task_id}, {"command", std::string(json::name_of(each.command))}});
+        redis::Delivery delivery;
+        delivery.entry.stream = contracts::streams::kWorkflowCommands;
+        delivery.entry.id = "api:" + each.request_id;
+        delivery.data = json::write(each);
+        auto done = co_await command(std::move(each), std::move(delivery));
+        if (!done && done.error().category != ErrorCategory::permanent) co_return done;
+        if (!done) log::warning("it cannot be obeyed", {{"error", done.error().message}});
+    }
+    co_return Result<void>();
+}
+
+Task<Result<void>> Intake::obey(contracts::WorkflowCommand command, Seen seen) {
     const bool resume = command.command == contracts::WorkflowCommandKind::resume;
     if (resume && command.guidance.value_or("").empty())
         co_return wrong("guidance", "required for resume: what to tell the agent");
     Event event = resume ? Event(ResumeAsked{*command.guidance}) : Event(CancelAsked{});
-    const Seen seen = seen_of(delivery, command.request_id);
+    // What came both through the queue and from the API is one command.
+    auto known = co_await store_.has_seen(seen.stream, command.task_id, command.request_id);
+    if (!known) co_return std::unexpected(known.error());
+    if (*known) co_return Result<void>();
     // A run may begin between our looks.
     for (int look = 0; look < 2; ++look) {
         auto run = co_await store_.by_task(command.task_id);

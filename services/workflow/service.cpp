@@ -28,7 +28,7 @@ struct Service::Impl {
           runner(store, api, scope, scaffolding,
                  {options.repositories, options.instance, options.timings, options.sweeper.clock, options.policy}),
           intake(store, api, runner, options.sweeper.clock),
-          sweeper(store, api, runner, options.sweeper),
+          sweeper(store, api, runner, intake, options.sweeper),
           data_loss(
               executor, options.redis, "workflow", [this] { return send_again(); }, options.data_loss_interval),
           ended(executor, asio::steady_timer::time_point::max()),

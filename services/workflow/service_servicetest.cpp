@@ -327,6 +327,7 @@ TEST_F(WorkflowTest, blocked_task_waits_for_a_person) {
 class SweptWorkflow : public WorkflowTest {
   protected:
     SweptWorkflow() { options_.sweeper.queued_for = 200ms; }
+    std::size_t commands_kept() { return call("GET", "/api/workflow-commands").at("list").as_array().size(); }
 };
 
 TEST_F(SweptWorkflow, a_task_whose_queue_entry_is_lost_is_started) {
@@ -334,6 +335,53 @@ TEST_F(SweptWorkflow, a_task_whose_queue_entry_is_lost_is_started) {
     const auto create = accept_create();
     EXPECT_EQ(create.at("context").at("task_id"), js(id));
     wait_task(id, "running");
+}
+
+// What the command was told is taken stands in the API; the queue lost its entry, or never had it.
+TEST_F(SweptWorkflow, a_cancel_that_redis_lost_is_obeyed) {
+    stop();
+    const auto id = make_task();
+    const auto kept =
+        call("POST", "/api/workflow-commands",
+             {{"command", "cancel"}, {"task_id", id}, {"user_id", 1}, {"timestamp", "2026-01-10T12:00:00Z"}});
+    send("workflow:commands", kept);
+    redis_.command({"FLUSHALL"});
+    start();
+    EXPECT_EQ(wait_task(id, "cancelled").at("result").at("reason"), "cancelled");
+    EXPECT_TRUE(eventually([&] { return commands_kept() == 0; })) << "until it is obeyed, no longer";
+}
+
+TEST_F(SweptWorkflow, a_resume_that_came_twice_answers_once) {
+    const auto id = make_task();
+    enqueue(id);
+    const boost::json::object blocked{
+        {"verdict", {{"status", "failure"}, {"summary", "tabs or spaces?"}, {"data", {{"blocked", true}}}}}};
+    const auto create = accept_create();
+    develop(take_input(worker_of(create)), blocked);
+    const auto waits = [&] { return task(id).at("task_metadata").as_object().contains("waiting_for"); };
+    EXPECT_TRUE(eventually(waits));
+    const boost::json::object resume{
+        {"command", "resume"}, {"task_id", id}, {"user_id", 1}, {"request_id", new_uuid()}, {"guidance", "tabs"}};
+    const auto kept = call("POST", "/api/workflow-commands", resume);
+    accept_create();
+    develop(take_input(worker_of(create)), blocked);
+    EXPECT_TRUE(eventually([&] { return waits() && commands_kept() == 0; }));
+    // Its queue entry comes late, and the API has it once more: said once already.
+    send("workflow:commands", kept);
+    call("POST", "/api/workflow-commands", kept);
+    EXPECT_TRUE(eventually([&] {
+        return commands_kept() == 0 && length("workflow:commands") == 1 &&
+               redis_.command({"XPENDING", "workflow:commands", "workflow"}).elements[0].integer == 0;
+    }));
+    EXPECT_TRUE(waits());
+    EXPECT_EQ(executions(id).size(), 2u);
+}
+
+// One that can never be obeyed is not asked for again and again.
+TEST_F(SweptWorkflow, a_command_that_is_refused_is_forgotten) {
+    const auto id = make_task();
+    call("POST", "/api/workflow-commands", {{"command", "resume"}, {"task_id", id}, {"user_id", 1}});
+    EXPECT_TRUE(eventually([&] { return commands_kept() == 0; }));
 }
 
 class ImpatientWorkflow : public WorkflowTest {

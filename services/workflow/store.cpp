@@ -259,6 +259,15 @@ Task<Result<bool>> RunStore::has_seen(std::string stream, std::string task_id) {
     co_return !rows->rows.empty();
 }
 
+Task<Result<bool>> RunStore::has_seen(std::string stream, std::string task_id, std::string request_id) {
+    auto rows = co_await database_.query(
+        "SELECT 1 AS seen FROM workflow_inbox WHERE stream = :stream AND task_id = :task AND request_id = :request "
+        "LIMIT 1",
+        {{"stream", std::move(stream)}, {"task", std::move(task_id)}, {"request", std::move(request_id)}});
+    if (!rows) co_return std::unexpected(rows.error());
+    co_return !rows->rows.empty();
+}
+
 Task<Result<std::int64_t>> RunStore::prune_runs(Timestamp before, int limit) {
     auto done = co_await database_.query(
         "DELETE FROM workflow_runs WHERE task_id IN (SELECT task_id FROM workflow_runs WHERE node = 'done' AND "

@@ -60,6 +60,8 @@ class RunStore {
     Task<Result<bool>> lease(std::string task_id, std::string fence, std::string owner, Timestamp now, Timestamp until);
     // Whether a message of this stream was handled for the task.
     Task<Result<bool>> has_seen(std::string stream, std::string task_id);
+    // The same message of it, whichever entry it came in.
+    Task<Result<bool>> has_seen(std::string stream, std::string task_id, std::string request_id);
     // Forgets messages seen before `before`.
     Task<Result<void>> prune_seen(Timestamp before);
     // Forgets runs that ended before `before`, at most `limit`.

@@ -22,6 +22,8 @@ Task<void> Sweeper::run() {
     for (bool going = true; going;) {
         auto reminded = co_await remind_due();
         report("sweep of waiting runs failed", reminded);
+        auto obeyed = co_await intake_.forgotten_commands(options_.clock() - options_.queued_for);
+        report("sweep of commands failed", obeyed);
         auto started = co_await start_forgotten();
         report("sweep of queued tasks failed", started);
         auto pruned = co_await store_.prune_seen(options_.clock() - options_.keep_seen);

@@ -4,6 +4,7 @@
 #include "packages/orchestrator-cli/command.hpp"
 #include "packages/orchestrator-cli/task_report.hpp"
 #include "packages/orchestrator-cli/task_start.hpp"
+#include "shared/clients/api/pending.hpp"
 #include "shared/http/client.hpp"
 
 namespace codegen::cli {
@@ -94,8 +95,9 @@ Task<Outcome> command_workflow(Invocation invocation, std::string task_id, contr
     command.task_id = task->id;
     command.user_id = task->user_id.value_or(0);
     command.guidance = std::move(guidance);
-    auto sent =
-        co_await invocation.session->enqueue(std::string(contracts::streams::kWorkflowCommands), json::write(command));
+    command.correlation_id = current_correlation_id();
+    auto sent = co_await invocation.session->keep_and_enqueue(
+        clients::kPendingCommands, contracts::streams::kWorkflowCommands, json::write(command));
     if (!sent) co_return failed(sent.error());
     co_return Answer{boost::json::object{{"task_id", task->id}, {"request_id", command.request_id}},
                      fmt::format("{} of task {} requested", verb, task->id),

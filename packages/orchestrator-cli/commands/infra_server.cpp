@@ -10,6 +10,7 @@
 #include "packages/orchestrator-cli/follow.hpp"
 #include "packages/orchestrator-cli/task_start.hpp"
 #include "shared/base/ids.hpp"
+#include "shared/clients/api/pending.hpp"
 #include "shared/http/client.hpp"
 
 namespace codegen::cli {
@@ -242,7 +243,8 @@ Task<Outcome> provision(Invocation invocation, ProvisionOptions options) {
             "POST", target_of(options.handle, options.force_reinstall ? "/force-rebuild" : "/provision"));
         if (!marked) co_return failed(marked.error());
     }
-    auto queued = co_await session.enqueue(std::string(contracts::streams::kProvisioner), json::write(message));
+    auto queued = co_await session.keep_and_enqueue(clients::kPendingProvisionings, contracts::streams::kProvisioner,
+                                                    json::write(message));
     if (!queued)
         co_return failed(
             in_context(queued.error(), fmt::format("server {} is marked but not queued: ask again", options.handle)));

@@ -55,6 +55,9 @@ std::optional<std::vector<std::string>> actions_for(std::string_view method, std
     if (method == "GET" || method == "HEAD") return reading(parts);
     if (method == "POST" && parts.size() == 2 && parts[1] == "projects") return {{"project.create"}};
     if (method == "POST" && parts.size() == 2 && parts[1] == "tasks") return starting(body);
+    // The API looks which of the two it is.
+    if (method == "POST" && parts.size() == 2 && parts[1] == "workflow-commands")
+        return {{"engineering.cancel", "engineering.resume"}};
     return {};
 }
 
