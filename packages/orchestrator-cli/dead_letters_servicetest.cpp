@@ -114,6 +114,20 @@ TEST_F(DeadLetters, wrong_usage_and_other_peoples_entries) {
     EXPECT_EQ(orchestrator({"dlq", "list", "b:queue"}).data().as_array().size(), 1u) << "it stays";
 }
 
+TEST_F(DeadLetters, what_is_none_stops_no_others) {
+    redis_.command({"XADD", "a:queue", "*", "data", "bad"});
+    redis_.command({"XADD", "a:queue:dlq", "1-1", "data", "{}"});  // older than the letter
+    consume(1);
+    redis_.command({"XADD", "a:queue:dlq", "*", "data", "{}"});
+    const auto retried = orchestrator({"dlq", "retry", "a:queue", "--all"});
+    EXPECT_EQ(retried.exit, 0) << retried.output;
+    EXPECT_EQ(retried.data().as_array().size(), 1u);
+    EXPECT_THAT(text(retried.json(), "message"), HasSubstr("left where they are: 1-1, "));
+    EXPECT_EQ(redis_.command({"XLEN", "a:queue:dlq"}).integer, 2);
+    EXPECT_THAT(orchestrator({"dlq", "retry", "a:queue", "--all", "--text"}).output, HasSubstr("1-1"));
+    EXPECT_EQ(consume(1).size(), 1u);
+}
+
 // As the input of a worker that was deleted.
 TEST_F(DeadLetters, of_a_stream_that_nobody_reads_any_more_stay) {
     redis_.command({"XADD", "a:queue", "*", "data", "bad"});

@@ -114,6 +114,28 @@ TEST_F(AccessTest, ActionsBindEveryKindOfTokenThatHasSome) {
     EXPECT_EQ(send("GET", "/api/tokens", read("infra.token")).status, 200u);  // a service that names "*"
 }
 
+// The workflow writes there, and may write into every stream.
+TEST_F(AccessTest, OnlyAdminsAndServicesSayWhereAnAnswerIsWritten) {
+    const std::string made = R"({"type": "engineering", "callback_stream": "worker:commands"})";
+    const auto of_project = boost::json::serialize(boost::json::object{
+        {"type", "engineering"}, {"project_id", project_}, {"callback_stream", "scaffolder:queue:dlq"}});
+    const auto target = "/api/tasks/" + task_;
+    const std::string changed = R"({"callback_stream": "worker:commands"})";
+    for (const auto& refused :
+         {send("POST", "/api/tasks", owner_token_, made), send("PATCH", target, owner_token_, changed),
+          send("POST", "/api/tasks", worker_token(task_, {"*"}), of_project)}) {
+        EXPECT_EQ(refused.status, 403u) << refused.body;
+        EXPECT_THAT(refused.body, HasSubstr("callback_stream"));
+    }
+    EXPECT_FALSE(must(200, admin("GET", target)).as_object().contains("callback_stream"));
+    EXPECT_EQ(admin("POST", "/api/tasks", made).status, 201u);
+    EXPECT_EQ(send("PATCH", target, control_, changed).status, 200u);
+    // A bot that asks for a person hears the answer.
+    const Extra acting{{"X-Telegram-ID", "100"}};
+    EXPECT_EQ(send("POST", "/api/tasks", control_, of_project, acting).status, 201u);
+    EXPECT_EQ(send("PATCH", target, owner_token_, R"({"callback_stream": null})").status, 200u);
+}
+
 TEST_F(AccessTest, AWorkerWithoutATaskWorksForItsUser) {
     const auto po = make_token({{"kind", "worker"}, {"worker_id", "po-1"}, {"user_id", owner_}, {"actions", {"*"}}});
     EXPECT_EQ(send("GET", "/api/projects/" + project_, po).status, 200u);

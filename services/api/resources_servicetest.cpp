@@ -165,13 +165,12 @@ TEST_F(ResourcesTest, ATaskIsQueuedForItsCaller) {
                        {"type", "engineering"},
                        {"spec", "add a button"},
                        {"task_metadata", {{"agent", "claude"}, {"timeout", 60}}},
-                       {"callback_stream", "answers"},
                        {"status", "completed"}};  // unknown here: a new task is queued
     const auto made = must(201, send("POST", "/api/tasks", token, body(request)));
     EXPECT_EQ(text(made, "id"), id);
     EXPECT_EQ(text(made, "status"), "queued");
     EXPECT_EQ(made.at("user_id").as_int64(), user);
-    for (const auto* field : {"project_id", "type", "spec", "task_metadata", "callback_stream"}) {
+    for (const auto* field : {"project_id", "type", "spec", "task_metadata"}) {
         EXPECT_EQ(made.at(field), request.at(field)) << field;
     }
     for (const auto* field : {"result", "error_message", "started_at", "completed_at"}) {

@@ -31,10 +31,18 @@ std::expected<void, http::Response> check_worker(const Caller& caller, const Tas
     return {};
 }
 
+// The workflow writes the answer into this stream, with rights that reach every queue.
+std::expected<void, http::Response> check_callback(const Caller& caller, const std::optional<std::string>& stream) {
+    if (!stream || caller.sees_all() || caller.kind == contracts::TokenKind::service) return {};
+    return std::unexpected(http::problem(403, "only an admin or a service may have the answer written into a stream",
+                                         {{"callback_stream", "leave it out; GET /api/tasks/{id} has the result"}}));
+}
+
 Task<http::Response> create(const Context* context) {
     auto body = body_of<TaskCreate>(*context);
     if (!body) co_return body.error();
     const Caller& caller = context->caller;
+    if (auto allowed = check_callback(caller, body->callback_stream); !allowed) co_return allowed.error();
     if (auto allowed = check_worker(caller, *body); !allowed) co_return allowed.error();
     if (!body->user_id) body->user_id = caller.user_id;
     if (!caller.sees_all() && body->user_id != caller.user_id) {
@@ -96,6 +104,8 @@ Assignments changes_of(const TaskPatch& body, Timestamp now) {
 Task<http::Response> patch(const Context* context) {
     auto body = body_of<TaskPatch>(*context);
     if (!body) co_return body.error();
+    if (auto allowed = check_callback(context->caller, body->callback_stream.value); !allowed)
+        co_return allowed.error();
     auto where = visible(*context);
     auto named = where;
     named.equals("id", context->id());

@@ -191,8 +191,13 @@ Task<Outcome> retry(Invocation invocation, Options options) {
     if (!ids) co_return std::unexpected(ids.error());
     boost::json::array data;
     std::string text;
+    std::string strange;  // what is no letter: with --all the others are retried
     for (const auto& id : *ids) {
         auto entry = co_await redis::retry_dead_letter(**client, options.queue, id);
+        if (!entry && options.all && entry.error().code == "NOLETTER") {
+            strange += (strange.empty() ? "" : ", ") + id;
+            continue;
+        }
         if (!entry)
             co_return redis_failed(in_context(
                 entry.error(), fmt::format("{} of {} were retried; dead letter {}", data.size(), ids->size(), id)));
@@ -201,7 +206,12 @@ Task<Outcome> retry(Invocation invocation, Options options) {
         data.push_back(boost::json::object{{"id", id}, {"entry_id", *entry}});
         text += fmt::format("{} is in {} again as {}\n", id, printable(options.queue), *entry);
     }
-    const auto message = fmt::format("{} dead letters are in {} again", data.size(), options.queue);
+    auto message = fmt::format("{} dead letters are in {} again", data.size(), options.queue);
+    if (!strange.empty()) {
+        const auto note = fmt::format("no dead letters and left where they are: {}", strange);
+        message += "; " + note;
+        text += note + "\n";
+    }
     co_return Answer{std::move(data), message, text};
 }
 
