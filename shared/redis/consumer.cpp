@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json.hpp>
+#include <charconv>
 #include <unordered_map>
 
 #include "shared/async/log_context.hpp"
@@ -20,8 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMostFound = 10000;  // ids of pending entries that wait for their turn
-constexpr milliseconds kPause{100};        // after an error, before the next try
+constexpr milliseconds kPause{100};  // after an error, before the next try
 constexpr milliseconds kLongestPause{2000};
 
 SteadyTime now() { return std::chrono::steady_clock::now(); }
@@ -37,6 +37,15 @@ Delivery make_delivery(StreamEntry entry, int attempt) {
         delivery.data = boost::json::serialize(fields);
     }
     return delivery;
+}
+
+using Order = std::pair<std::uint64_t, std::uint64_t>;  // of entries in their stream
+Order order_of(std::string_view id) {
+    Order order;
+    const auto* end = id.data() + id.size();
+    const auto parsed = std::from_chars(id.data(), end, order.first);
+    if (parsed.ptr != end) std::from_chars(parsed.ptr + 1, end, order.second);
+    return order;
 }
 
 // Found without parsing the message twice; for log lines only.
@@ -74,7 +83,8 @@ struct Consumer::Impl : std::enable_shared_from_this<Impl> {
     Task<Result<void>> run(std::shared_ptr<Impl> self);
     Task<void> read(std::shared_ptr<Impl> self);
     Task<void> maintain(std::shared_ptr<Impl> self);
-    Task<bool> find_pending(std::shared_ptr<Impl> self);
+    enum class Look { failed, part, whole };
+    Task<Look> find_pending(std::shared_ptr<Impl> self);
     Task<void> handle(std::shared_ptr<Impl> self, ConsumerCore::Start start);
     static Task<Result<void>> invoke(std::shared_ptr<Impl> self, Delivery delivery);
     Task<Result<void>> call_handler(std::shared_ptr<Impl> self, Delivery delivery);
@@ -92,12 +102,14 @@ struct Consumer::Impl : std::enable_shared_from_this<Impl> {
     Client writer;
     ConsumerCore core;
     std::unordered_map<std::string, StreamEntry> contents;  // of the entries that the core has as taken
-    std::set<std::string> claimed;                          // abandoned by others, not looked at yet
+    std::set<std::string> claimed;                          // abandoned, not looked at yet
     asio::steady_timer retry_timer;
     asio::steady_timer room_timer;  // never expires; cancelled when there may be room
     asio::steady_timer stop_timer;  // never expires; cancelled by stop
     OncePerSecond may_log;
-    bool first_look = true;  // everything pending is from an earlier process
+    // What was pending at the start is from an earlier process: of that, (looked_to, inherited_to] was not looked at.
+    std::optional<Order> inherited_to;
+    Order looked_to{};
     bool look_again = true;  // something may be pending that nobody has in hand
     bool need_group = true;
     bool stopping = false;
@@ -187,10 +199,11 @@ Task<void> Consumer::Impl::read(std::shared_ptr<Impl> self) {
             }
             continue;
         }
-        if (look_again) {
-            const bool found = co_await find_pending(self);
-            if (!found) co_await async::sleep_for(kPause);
-            continue;
+        // With very much in hand there is no room for more: what is new goes on.
+        if (look_again && core.size() <= options.most_found / 2) {
+            const auto look = co_await find_pending(self);
+            if (look == Look::failed) co_await async::sleep_for(kPause);
+            if (look != Look::part) continue;
         }
         const auto room = core.room();
         if (room == 0) {
@@ -215,24 +228,34 @@ Task<void> Consumer::Impl::read(std::shared_ptr<Impl> self) {
     }
 }
 
-// What is pending with this consumer and not in hand. True: looked.
-Task<bool> Consumer::Impl::find_pending(std::shared_ptr<Impl> self) {
-    if (self->core.size() >= kMostFound) co_return true;
-    auto pending = co_await own_pending(writer, at, kMostFound);
+// What is pending with this consumer and not in hand, the oldest first; `part`: there is more than fits.
+Task<Consumer::Impl::Look> Consumer::Impl::find_pending(std::shared_ptr<Impl> self) {
+    if (self->core.size() >= options.most_found) co_return Look::part;
+    if (!inherited_to) {                                                        // before anything was read
+        auto all = co_await writer.command({"XPENDING", at.stream, at.group});  // number, least id, greatest id, whose
+        if (!all) {
+            trouble("pending entries cannot be listed, trying again", all.error());
+            co_return Look::failed;
+        }
+        if (!inherited_to) inherited_to = all->elements.size() == 4 ? order_of(all->elements[2].text) : Order();
+    }
+    auto pending = co_await own_pending(writer, at, options.most_found);
     if (!pending) {
         trouble("pending entries cannot be listed, trying again", pending.error());
-        co_return false;
+        co_return Look::failed;
     }
     for (const auto& [id, deliveries] : *pending) {
         // Lost on the way to this living process, a delivery did not end with a death.
-        const bool died = first_look || claimed.contains(id);
+        const auto order = order_of(id);
+        const bool inherited = looked_to < order && order <= *inherited_to;
+        const bool died = claimed.erase(id) > 0 || inherited;
         core.on_found(id, std::max(0, died ? deliveries : deliveries - 1));
+        if (inherited) looked_to = order;
     }
-    claimed.clear();
-    first_look = false;
-    look_again = false;
+    const bool whole = pending->size() < options.most_found;
+    look_again = !whole;
     pump();
-    co_return true;
+    co_return whole ? Look::whole : Look::part;
 }
 
 Task<void> Consumer::Impl::maintain(std::shared_ptr<Impl> self) {
@@ -259,7 +282,7 @@ Task<void> Consumer::Impl::maintain(std::shared_ptr<Impl> self) {
         for (auto& id : *abandoned) {
             if (!core.holds(id)) claimed.insert(std::move(id));
         }
-        co_await find_pending(self);
+        if (co_await find_pending(self) == Look::whole) claimed.clear();  // the rest is with others by now
         if (now() < next_removal) continue;
         next_removal = now() + options.forget_idle;
         auto removed = co_await remove_idle_consumers(writer, at, options.forget_idle);

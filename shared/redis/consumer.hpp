@@ -23,6 +23,7 @@ struct ConsumerOptions {
     std::chrono::milliseconds claim_idle{60000};  // pending this long with another consumer: abandoned
     std::chrono::milliseconds claim_interval{15000};
     std::chrono::milliseconds forget_idle{3600000};  // consumers of the group without pending entries are removed
+    std::size_t most_found = 10000;  // pending entries found at a look; more are found once half of them are done
     RetryPolicy policy{};
 };
 

@@ -167,7 +167,7 @@ TEST_F(ConsumerTest, AnEntryWithoutDataIsItsFields) {
 }
 
 TEST_F(ConsumerTest, AMalformedMessageIsADeadLetterWithItsBytesAndTheNextIsHandled) {
-    const std::string bytes("{\"config\": {\"x\" \xff\0 nope", 24);
+    const std::string bytes("{\"config\": {\"x\" \xff\0 nope", 23);
     add(bytes);
     add("good");
     auto running = run_consumer(options(), at_once([&](const Delivery& delivery) -> Result<void> {
@@ -305,6 +305,45 @@ TEST_F(ConsumerTest, APoisonMessageIsADeadLetterAfterThreeDeathsAndTheRestIsHand
     EXPECT_EQ(*dead_letters()[0].field("original_message"), "poison");
     EXPECT_THAT(*dead_letters()[0].field("error_context"), HasSubstr("3 deliveries ended with the death"));
     ASSERT_TRUE(eventually([&] { return pending() == 0; }));
+    stop(*running);
+}
+
+// More than fits at once: what is found later is as much a suspect, with all its deaths.
+TEST_F(ConsumerTest, SuspectsBeyondTheBoundKeepTheirDeaths) {
+    for (const std::string former : {"c1", "dead"}) {
+        for (int i = 0; i < 20; ++i) add(former + std::to_string(i));
+        abandon(former);
+        for (const auto& entry : parse_entries(redis_.command({"XRANGE", "s", "-", "+"}), "s"))
+            if (entry.field("data")->starts_with(former))
+                redis_.command({"XCLAIM", "s", "g", former, "0", entry.id, "RETRYCOUNT", "3", "JUSTID"});
+    }
+    add("good");
+    auto o = options("c1");
+    o.most_found = 4;
+    auto running = run_consumer(o, record());
+    ASSERT_TRUE(eventually([&] { return pending() == 0 && dead_letters().size() >= 40; }));
+    EXPECT_EQ(dead_letters().size(), 40u);
+    EXPECT_THAT(handled_, ElementsAre("good"));
+    stop(*running);
+}
+
+// Suspects run one at a time, so many wait for long; meanwhile an answer is lost.
+TEST_F(ConsumerTest, MoreSuspectsThanTheBoundLeaveTheProcessToOthers) {
+    for (int i = 0; i < 8; ++i) add(std::to_string(i));
+    abandon("c1");
+    auto o = options("c1");
+    o.most_found = 4;
+    auto running = run_consumer(o, blocked());
+    ASSERT_TRUE(eventually([&] { return handled_.size() == 1; }));
+    redis_.command({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+    add("good");
+    ASSERT_TRUE(eventually([&] { return handled_.size() == 2; }));
+    EXPECT_EQ(handled_.back(), "good");
+    ASSERT_TRUE(eventually([&] {
+        for (auto* gate : std::vector(gates_)) gate->cancel();
+        return handled_.size() == 9 && pending() == 0;
+    }));
+    EXPECT_EQ(std::set<std::string>(handled_.begin(), handled_.end()).size(), 9u);
     stop(*running);
 }
 
