@@ -25,6 +25,7 @@ struct Spec {
     bool new_session = true;                         // setsid
     bool die_with_parent = true;                     // PR_SET_PDEATHSIG SIGKILL
     std::optional<std::pair<int, int>> user;         // uid, gid: dropped to (with no supplementary groups) before exec
+    std::vector<std::string> cgroups;                // directories of groups that it joins, before it drops to `user`
     posix::Fd output_to;  // when set: stdout goes to this descriptor instead of being collected
 };
 

@@ -17,7 +17,7 @@
 namespace codegen::process {
 namespace {
 
-enum class Step : int { streams, user, directory, exec };
+enum class Step : int { streams, cgroup, user, directory, exec };
 
 struct Failure {
     Step step;
@@ -30,6 +30,7 @@ struct Plan {
     char* const* argv;
     char* const* environment;
     const char* directory;      // or null
+    char* const* cgroups;       // files to write "0" to
     int in, out, err, failure;  // all above 2
     pid_t parent;
     bool new_session, die_with_parent, change_user;
@@ -44,11 +45,24 @@ struct Plan {
     ::_exit(written == sizeof(failure) ? 127 : 126);
 }
 
+bool join(const char* file) {
+    const int descriptor = ::open(file, O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0) return false;
+    const bool joined = ::write(descriptor, "0", 1) == 1;
+    const int error = errno;
+    ::close(descriptor);
+    errno = error;
+    return joined;
+}
+
 // Raw system calls where glibc's wrapper would do more (setuid signals all threads of the memory we share).
 [[noreturn]] void become(const Plan& plan) {
     posix::restore_default_signals();
     if (plan.new_session) ::setsid();
     ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // survives exec; not inherited
+
+    for (auto file = plan.cgroups; *file != nullptr; ++file)
+        if (!join(*file)) give_up(plan.failure, Step::cgroup);
 
     constexpr int kFailure = 3;
     if (::dup2(plan.in, 0) < 0 || ::dup2(plan.out, 1) < 0 || ::dup2(plan.err, 2) < 0) {
@@ -121,6 +135,8 @@ std::string_view describe(Step step) {
     switch (step) {
         case Step::streams:
             return "standard streams: ";
+        case Step::cgroup:
+            return "join a cgroup: ";
         case Step::user:
             return "change user: ";
         case Step::directory:
@@ -153,6 +169,13 @@ Result<Spawned> spawn(const Spec& spec, Streams streams) {
                 return fail(ErrorCategory::permanent, "spawn",
                             fmt::format("start {}: an argument or variable holds a NUL byte", program));
             }
+    // Version 1's `tasks` moves the one thread that the child has, and does not wait for the kernel's grace period.
+    std::vector<std::string> groups;
+    for (const auto& group : spec.cgroups) {
+        const auto threads = group + "/tasks";
+        groups.push_back(::access(threads.c_str(), W_OK) == 0 ? threads : group + "/cgroup.procs");
+    }
+    const auto group_files = pointers(groups);
     const auto argv = pointers(arguments);
     const auto envp = pointers(environment);
 
@@ -171,6 +194,7 @@ Result<Spawned> spawn(const Spec& spec, Streams streams) {
                     .argv = argv.data(),
                     .environment = envp.data(),
                     .directory = spec.directory.empty() ? nullptr : spec.directory.c_str(),
+                    .cgroups = group_files.data(),
                     .in = in.get(),
                     .out = out.get(),
                     .err = err.get(),

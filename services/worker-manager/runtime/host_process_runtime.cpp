@@ -4,9 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <fstream>
-#include <sstream>
-
+#include "services/worker-manager/runtime/uid_processes.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/json/enum.hpp"
 #include "shared/posix/file.hpp"
@@ -18,29 +16,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 namespace {
-
-std::vector<int> process_ids() {
-    std::vector<int> out;
-    std::error_code error;
-    for (auto it = fs::directory_iterator("/proc", error); !error && it != fs::end(it); it.increment(error)) {
-        const auto name = it->path().filename().string();
-        if (name.find_first_not_of("0123456789") == std::string::npos) out.push_back(std::stoi(name));
-    }
-    return out;
-}
-
-std::string proc_text(int pid, std::string_view file) {
-    std::ifstream in(fmt::format("/proc/{}/{}", pid, file));
-    std::ostringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
-// A zombie is nobody.
-bool lives_as(int pid, int uid) {
-    const auto status = proc_text(pid, "status");
-    return status.contains(fmt::format("\nUid:\t{}\t", uid)) && !status.contains("\nState:\tZ");
-}
 
 // The mark that every process of an agent inherits, unless it takes care to lose it.
 bool carries(int pid, const std::string& mark) {
@@ -176,11 +151,10 @@ Task<Result<std::pair<int, std::string>>> HostProcessRuntime::run_inside(std::st
     const auto file = config ? read_pid_file(directories(worker_id)) : std::nullopt;
     if (!file || !is_alive(*file))
         co_return fail(ErrorCategory::permanent, "not_found", fmt::format("worker {} does not run", worker_id));
-    // One stream for both outputs, in their order.
-    std::vector<std::string> inner{"/bin/sh", "-c", "exec \"$@\" 2>&1", "sh"};
-    std::move(argv.begin(), argv.end(), std::back_inserter(inner));
-    auto outcome =
-        co_await process::run(beside_agent(*config, std::move(inner)), {.timeout = timeout, .output_bytes = 1u << 20});
+    const auto& limits = *config->process;
+    auto spec = beside_agent(*config, shell_beside(std::move(argv), limits.processes, limits.memory_bytes));
+    spec.cgroups = limits.cgroups;
+    auto outcome = co_await commands_.run(worker_id, std::move(spec), {.timeout = timeout, .output_bytes = 1u << 20});
     if (!outcome) co_return std::unexpected(outcome.error());
     if (outcome->end == process::Outcome::End::timeout)
         co_return fail(ErrorCategory::transient, "timeout",

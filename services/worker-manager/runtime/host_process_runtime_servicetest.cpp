@@ -76,6 +76,29 @@ TEST_F(HostProcessRuntimeTest, SaysWhatTheWrapperStarts) {
                                 (state_.workers() / "w1" / "gateway").string() + "\n");
 }
 
+TEST_F(HostProcessRuntimeTest, ACommandInsideHasTheWorkersLimitsAndEndsWithIt) {
+    auto runtime = make();
+    state_.wrapper_script("sleep 600");
+    auto body = run(runtime->start(state_.body("w1", runtime->agent_identity("w1"))));
+    ASSERT_TRUE(body) << body.error().message;
+    const auto mark = testing::sleep_mark();
+    async::Scope commands(io_.get_executor());
+    std::optional<Result<std::pair<int, std::string>>> said;
+    commands.spawn("command",
+                   testing::keep(runtime->run_inside("w1", {"sleep", mark}, std::chrono::minutes(10)), &said));
+    ASSERT_TRUE(until([&] { return !testing::sleepers(mark).empty(); }));
+    for (const std::filesystem::path group : recorded_cgroups({state_.workers() / "w1"}))
+        EXPECT_THAT("\n" + content(group / "cgroup.procs"),
+                    HasSubstr("\n" + std::to_string(testing::sleepers(mark)[0]) + "\n"))
+            << group;
+    ASSERT_TRUE(run(runtime->remove("w1", 0ms)));
+    EXPECT_TRUE(testing::sleepers(mark).empty());
+    ASSERT_TRUE(until([&] { return said.has_value(); }));
+    ASSERT_FALSE(*said);
+    EXPECT_EQ(said->error().code, "cancelled");
+    run(commands.stop());
+}
+
 // The wrapper is killed: nothing dies with it by itself, not what left its session either.
 TEST_F(HostProcessRuntimeTest, NothingOutlivesAKilledWrapper) {
     auto runtime = make();

@@ -96,10 +96,15 @@ Result<void> write_body_files(const BodySpec& spec, const contracts::WrapperConf
     return posix::replace_file(spec.directories.state() / "config.json", json::write(config), 0600);
 }
 
-std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories) {
+std::optional<contracts::WrapperConfig> recorded_config(const WorkerDirectories& directories) {
     auto text = posix::read_file(directories.state() / "config.json", 4u << 20);
     if (!text) return {};
     auto config = json::parse<contracts::WrapperConfig>(*text);
+    return config ? std::optional(std::move(*config)) : std::nullopt;
+}
+
+std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories) {
+    const auto config = recorded_config(directories);
     if (config && config->sandbox) return config->sandbox->cgroups;
     if (config && config->process) return config->process->cgroups;
     return {};

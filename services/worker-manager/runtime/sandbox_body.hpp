@@ -39,7 +39,8 @@ contracts::WrapperConfig sandbox_config(const BodySpec& spec, const SandboxTools
 
 // Not synced: a power cut leaves no process that would need them. Writes state/seccomp.bpf and state/config.json.
 Result<void> write_body_files(const BodySpec& spec, const contracts::WrapperConfig& config);
-// The cgroups that an earlier start, maybe of another process, gave this body: from its config.json.
+// What an earlier start, maybe of another process, gave this body: its config.json; and the cgroups in it.
+std::optional<contracts::WrapperConfig> recorded_config(const WorkerDirectories& directories);
 std::vector<std::string> recorded_cgroups(const WorkerDirectories& directories);
 // passwd, group and hosts of the inside for a command beside the agent (the wrapper makes the agent's own): written
 // into <root>/etc, readable by the agent. Whole at any time, also for a command that reads them while another one

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "services/worker-manager/runtime/seccomp_filter.hpp"
+#include "services/worker-manager/runtime/uid_processes.hpp"
 #include "shared/async/deadline.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/logging/log.hpp"
@@ -64,6 +65,7 @@ SandboxRuntime::SandboxRuntime(asio::any_io_executor executor, SandboxOptions op
     : executor_(executor),
       options_(std::move(options)),
       root_(::geteuid() == 0),
+      commands_(executor),
       identities_(options_.workers, options_.uid_base, options_.uid_count),
       agents_(options_.agents, options_.agent_scripts),
       cgroups_(options_.installation),
@@ -372,6 +374,19 @@ Result<void> SandboxRuntime::signal_tree(const std::string& worker_id, int numbe
     return {};
 }
 
+// The uid is given to the next worker. False: some process of it lives on.
+Task<bool> SandboxRuntime::end_all_of(int uid) {
+    // Only ever a uid that we gave away.
+    if (!root_ || uid < options_.uid_base || uid >= options_.uid_base + options_.uid_count) co_return true;
+    for (int round = 0; round < 500; ++round) {
+        const auto pids = processes_of(uid);
+        if (pids.empty()) co_return true;
+        for (int pid : pids) ::kill(pid, SIGKILL);
+        co_await async::sleep_for(milliseconds(2));
+    }
+    co_return false;
+}
+
 Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds grace) {
     if (!is_worker_name(worker_id)) co_return Result<void>();
     WorkerDirectories host = directories(worker_id);
@@ -379,14 +394,19 @@ Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds gr
     if (file && file->installation != options_.installation)
         co_return fail(ErrorCategory::permanent, "conflict",
                        fmt::format("worker {} belongs to installation {}", worker_id, file->installation));
+    const auto config = recorded_config(host);
     const std::vector<std::string> cgroups = recorded_cgroups(host);
+    const auto closed = commands_.close(worker_id);
+    co_await commands_.ended(worker_id);
     if (file && grace.count() > 0)  // it may be paused
         if (auto woken = signal_tree(worker_id, SIGCONT); !woken)
             log::debug("a worker is ended as it is", {{"worker_id", worker_id}, {"error", woken.error().message}});
     if (file) co_await end_processes(*file, grace);
     co_await end_leftovers(worker_id);
     for (int round = 0; !Cgroups::kill_all(cgroups) && round < 500; ++round) co_await async::sleep_for(milliseconds(2));
-    if ((file && runs(file->pid, file->start_time)) || !Cgroups::kill_all(cgroups))
+    bool left = config && !(co_await end_all_of(config->agent_uid));
+    left = left || (file && runs(file->pid, file->start_time)) || !Cgroups::kill_all(cgroups);
+    if (left)
         co_return fail(ErrorCategory::transient, "timeout",
                        fmt::format("worker {}: its processes do not end; they hang in the kernel", worker_id));
     Cgroups::remove(cgroups);
@@ -414,16 +434,15 @@ Task<Result<std::pair<int, std::string>>> SandboxRuntime::run_inside(std::string
         co_return fail(ErrorCategory::permanent, "invalid", "worker " + worker_id + " is not a sandbox");
     auto filter = posix::read_file(*config->sandbox->seccomp_filter, 1u << 20);
     if (!filter) co_return std::unexpected(filter.error());
-    // One stream for both outputs, in their order.
-    std::vector<std::string> inner{"/bin/sh", "-c", "exec \"$@\" 2>&1", "sh"};
-    std::move(argv.begin(), argv.end(), std::back_inserter(inner));
+    const auto& limits = *config->sandbox;
+    auto inner = shell_beside(std::move(argv), limits.cgroups.empty() ? limits.max_processes : 0, 0);
     auto accounts = account_mounts(host, *config);
     if (!accounts) co_return std::unexpected(accounts.error());
     std::ranges::move(*accounts, std::back_inserter(config->sandbox->mounts));
     auto command = sandbox::bwrap_command(*config, std::move(inner));
-    auto outcome =
-        co_await process::run(bwrap_spec(std::move(command), *filter, {config->agent_uid, config->agent_gid}),
-                              {.timeout = timeout, .output_bytes = 1u << 20});
+    auto spec = bwrap_spec(std::move(command), *filter, {config->agent_uid, config->agent_gid});
+    spec.cgroups = config->sandbox->cgroups;
+    auto outcome = co_await commands_.run(worker_id, std::move(spec), {.timeout = timeout, .output_bytes = 1u << 20});
     if (!outcome) co_return std::unexpected(outcome.error());
     if (outcome->end == process::Outcome::End::timeout)
         co_return fail(ErrorCategory::transient, "timeout",

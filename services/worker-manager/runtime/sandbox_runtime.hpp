@@ -10,6 +10,7 @@
 #include "services/worker-manager/runtime/agent_identities.hpp"
 #include "services/worker-manager/runtime/agent_store.hpp"
 #include "services/worker-manager/runtime/cgroups.hpp"
+#include "services/worker-manager/runtime/commands_beside.hpp"
 #include "services/worker-manager/runtime/sandbox_body.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
 #include "shared/async/scope.hpp"
@@ -57,12 +58,14 @@ class SandboxRuntime : public WorkerRuntime {
     const asio::any_io_executor executor_;
     const SandboxOptions options_;
     const bool root_;
+    CommandsBeside commands_;
 
   private:
     Result<void> check(const BodySpec& spec) const;
     std::vector<std::pair<std::string, PidFile>> known_bodies() const;  // of this installation
     void supervise(std::string worker_id, PidFile file, std::shared_ptr<process::Child> child);
     Task<void> wait_for_end(std::string worker_id, PidFile file, std::shared_ptr<process::Child> child);
+    Task<bool> end_all_of(int uid);
     Task<void> end_processes(PidFile file, std::chrono::milliseconds grace);
     Result<void> signal_tree(const std::string& worker_id, int number) const;
     void report(BodyEnd end);

@@ -7,6 +7,7 @@
 
 #include "services/worker-manager/runtime/sandbox_runtime.hpp"
 #include "services/worker-manager/runtime/temp_worker.hpp"
+#include "services/worker-manager/runtime/uid_processes.hpp"
 #include "shared/process/tree.hpp"
 #include "shared/testing/run.hpp"
 
@@ -289,6 +290,54 @@ TEST_F(SandboxRuntimeTest, ACommandInsideHasATimeLimit) {
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().code, "timeout");
     EXPECT_EQ(run(runtime->run_inside("w2", {"true"}, 1s)).error().code, "not_found");
+}
+
+TEST_F(SandboxRuntimeTest, ACommandInsideHasTheWorkersLimitsAndEndsWithIt) {
+    state_.wrapper_script(kWaiting);
+    auto runtime = make();
+    start(*runtime, "w1");
+    const auto uid = runtime->agent_identity("w1").uid;
+    const auto mark = testing::sleep_mark();
+    async::Scope commands(io_.get_executor());
+    std::optional<Result<std::pair<int, std::string>>> said;
+    // Leaves the session, as what wants to outlive others does.
+    commands.spawn(
+        "command",
+        testing::keep(runtime->run_inside("w1", {"setsid", "-w", "sleep", mark}, std::chrono::minutes(10)), &said));
+    ASSERT_TRUE(until([&] { return !testing::sleepers(mark).empty(); }));
+    const auto groups = recorded_cgroups({state_.workers() / "w1"});
+    if (::geteuid() == 0) EXPECT_FALSE(groups.empty()) << "this test needs writable cgroups (run as root)";
+    for (const std::filesystem::path group : groups)
+        EXPECT_THAT("\n" + content(group / "cgroup.procs"),
+                    ::testing::HasSubstr("\n" + std::to_string(testing::sleepers(mark)[0]) + "\n"))
+            << group;
+    auto gone = run(runtime->remove("w1", 0ms));
+    ASSERT_TRUE(gone) << gone.error().message;
+    EXPECT_TRUE(testing::sleepers(mark).empty()) << "it outlived its worker";
+    if (::geteuid() == 0) EXPECT_TRUE(processes_of(uid).empty()) << "the next worker with this uid is not alone";
+    ASSERT_TRUE(until([&] { return said.has_value(); }));
+    ASSERT_FALSE(*said);
+    EXPECT_EQ(said->error().code, "cancelled");
+    EXPECT_EQ(run(runtime->run_inside("w1", {"true"}, 1s)).error().code, "not_found");
+    run(commands.stop());
+}
+
+TEST_F(SandboxRuntimeTest, NoCommandBeginsInAWorkerThatIsBeingRemoved) {
+    CommandsBeside commands(io_.get_executor());
+    const auto begin = [&](const std::string& worker) {
+        process::Spec spec;
+        spec.argv =
+            shell_beside({"/bin/sh", "-c", "ulimit -u 2>/dev/null || ulimit -p; ulimit -d; echo bad >&2"}, 77, 1 << 20);
+        spec.environment = process::minimal_environment();
+        return run(commands.run(worker, std::move(spec), {.timeout = 10s}));
+    };
+    auto closed = commands.close("w1");
+    EXPECT_EQ(begin("w1").error().code, "cancelled");
+    EXPECT_TRUE(begin("w2"));
+    closed.reset();
+    auto outcome = begin("w1");
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_EQ(outcome->output, "77\n1024\nbad\n");
 }
 
 TEST_F(SandboxRuntimeTest, MarksOutOfMemory) {

@@ -1,6 +1,7 @@
 // For tests of the runtimes: a state directory of its own with worker directories as the manager makes them, and a
 // "wrapper" that is a shell script.
 #pragma once
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <map>
 #include <string>
 
+#include "services/worker-manager/runtime/uid_processes.hpp"
 #include "services/worker-manager/runtime/worker_runtime.hpp"
 #include "shared/base/ids.hpp"
 
@@ -87,6 +89,21 @@ inline std::map<std::string, std::string> package_tools() {
     for (const char* name : {"apt-get", "update-ca-certificates", "groupadd", "useradd", "install", "rm"})
         scripts[std::string("bin/") + name] = std::string("#!/bin/sh\necho ") + name + " \"$@\"\n";
     return scripts;
+}
+
+// A command of a test's own that can be told from all others: `sleep <mark>`, and who runs it now.
+inline std::string sleep_mark() { return fmt::format("1000.{}", std::stoul(random_token(3), nullptr, 16)); }
+inline std::vector<int> sleepers(const std::string& mark) {
+    auto pids = process_ids();
+    std::erase_if(pids,
+                  [&](int pid) { return proc_text(pid, "cmdline") != "sleep" + std::string(1, '\0') + mark + '\0'; });
+    return pids;
+}
+
+template <class T>
+Task<void> keep(Task<Result<T>> running, std::optional<Result<T>>* out) {
+    auto result = co_await std::move(running);
+    out->emplace(std::move(result));
 }
 
 inline std::string content(const std::filesystem::path& file) {
