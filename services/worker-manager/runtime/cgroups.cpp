@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "shared/base/ids.hpp"
 #include "shared/logging/log.hpp"
 #include "shared/posix/fd.hpp"
 
@@ -180,14 +181,16 @@ std::vector<std::string> Cgroups::create(const std::string& worker_id, const Wor
 }
 
 std::string Cgroups::missing() const {
-    const auto made = create("probe", {});
+    // No worker's name: a worker that runs would be killed with its group.
+    const std::string trial = "-probe-" + random_token(6);
+    const auto made = create(trial, {});
     std::string out;
     for (auto [kind, name] : {std::pair(CgroupBase::Kind::memory, "memory"),
                               {CgroupBase::Kind::cpu, "CPU"},
                               {CgroupBase::Kind::pids, "processes"}}) {
         const bool can = std::ranges::any_of(bases_, [&](const CgroupBase& base) {
             return (base.kind == kind || base.kind == CgroupBase::Kind::unified) &&
-                   std::ranges::find(made, group(base, "probe").string()) != made.end();
+                   std::ranges::find(made, group(base, trial).string()) != made.end();
         });
         if (!can) out += (out.empty() ? "" : ", ") + std::string(name);
     }

@@ -30,7 +30,7 @@ class SandboxRuntimeTest : public ::testing::Test {
     void TearDown() override {
         watch_.reset();
         auto runtime = make();
-        for (const std::string& id : {"w1", "w2"}) run(runtime->remove(id, 0ms));
+        for (const std::string& id : {"w1", "w2", "probe"}) run(runtime->remove(id, 0ms));
     }
     template <class T>
     T run(Task<T> task) {
@@ -338,6 +338,19 @@ TEST_F(SandboxRuntimeTest, NoCommandBeginsInAWorkerThatIsBeingRemoved) {
     auto outcome = begin("w1");
     ASSERT_TRUE(outcome) << outcome.error().message;
     EXPECT_EQ(outcome->output, "77\n1024\nbad\n");
+}
+
+TEST_F(SandboxRuntimeTest, LookingForLimitsLeavesEveryWorkerAlone) {
+    state_.wrapper_script(
+        R"(for g in $(sed 's/.*"cgroups":\[\([^]]*\)\].*/\1/; s/[",]/ /g' "$WRAPPER_CONFIG"); do echo $$ >$g/cgroup.procs; done
+echo joined; )" +
+        std::string(kWaiting));
+    auto runtime = make();
+    start(*runtime, "probe");
+    WorkerDirectories host{state_.workers() / "probe"};
+    ASSERT_TRUE(until([&] { return content(host.state() / "wrapper.log").contains("joined"); }));
+    EXPECT_TRUE(run(make()->probe()));
+    EXPECT_TRUE(run(runtime->list())->front().running) << "a restart killed the worker named probe";
 }
 
 TEST_F(SandboxRuntimeTest, MarksOutOfMemory) {
