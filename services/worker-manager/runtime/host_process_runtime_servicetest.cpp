@@ -27,7 +27,7 @@ class HostProcessRuntimeTest : public ::testing::Test {
                            .agent_scripts = std::filesystem::path(CODEGEN_SOURCE_DIR) / "shared/agents"},
             scripted_only);
     }
-    void TearDown() override { run(make()->remove("w1", 0ms)); }
+    void TearDown() override { EXPECT_TRUE(run(make()->remove("w1", 0ms))); }
     template <class T>
     T run(Task<T> task) {
         return codegen::testing::run(io_, std::move(task), 30s);

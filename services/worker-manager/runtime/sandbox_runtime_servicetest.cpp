@@ -30,7 +30,7 @@ class SandboxRuntimeTest : public ::testing::Test {
     void TearDown() override {
         watch_.reset();
         auto runtime = make();
-        for (const std::string& id : {"w1", "w2", "probe"}) run(runtime->remove(id, 0ms));
+        for (const std::string& id : {"w1", "w2", "probe"}) EXPECT_TRUE(run(runtime->remove(id, 0ms)));
     }
     template <class T>
     T run(Task<T> task) {
