@@ -9,12 +9,34 @@
 #include <stdexcept>
 
 #include "shared/agents/agent.hpp"
+#include "shared/http/url.hpp"
 #include "shared/json/enum.hpp"
+#include "shared/posix/file.hpp"
 
 namespace codegen::orchestratord {
 namespace {
 
 using enum Setting::Kind;
+
+// What is read elsewhere: by the command and by the libraries that speak HTTP and TLS.
+constexpr std::string_view kOtherVariables = R"(
+## Proxies and authorities
+`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` (also in lower case) are followed on the way to model providers and to GitHub, and by git. What
+`EGRESS_ALLOW` opens is reached directly. `SSL_CERT_FILE` and `SSL_CERT_DIR` name authorities beside those of the system.
+
+## The command
+`orchestrator` reads these; flags it has none for them.
+
+| variable | meaning |
+|---|---|
+| `CODEGEN_STATE_DIR` | where it finds the control plane of this machine: its sockets and tokens; default as above |
+| `API_URL` | where the API is, instead of there |
+| `ORCHESTRATOR_TOKEN` | the token it acts with; default the file admin.token of the state directory |
+| `REDIS_URL`, `REDIS_CA_FILE` | where Redis is; default the file redis.url of the state directory |
+| `ALLOWED_COMMANDS` | the commands that it may do, separated by commas, e.g. `project.*,engineering.status`; the rest is refused before anything is asked |
+| `TRACEPARENT`, `CORRELATION_ID` | the trace and the id under which logs and messages of this call are found |
+| `NO_COLOR` | no colours on a terminal |
+)";
 
 constexpr std::string_view kDefaultFile = "/etc/codegen/config.yaml";
 
@@ -27,7 +49,7 @@ constexpr std::array kOwnSettings{
     Setting{size, "API_BODY_LIMIT", "", "4m", "largest request body of the API", ""},
     Setting{integer, "API_RATE_LIMIT", "", "60000", "requests a minute of one token, also all at once; beyond it 429; 0: no limit", ""},
     Setting{text, "API_CORS_ORIGINS", "", "", "comma-separated origins whose pages may use the API from a browser, e.g. https://panel.example; * for all", ""},
-    Setting{integer, "ALLOW_HEADER_AUTH", "", "0", "1: X-Telegram-ID without a token is believed on loopback TCP; development only", ""},
+    Setting{Setting::Kind::flag, "ALLOW_HEADER_AUTH", "", "0", "1: X-Telegram-ID without a token is believed on loopback TCP; development only", ""},
     Setting{secret, "SECRETS_KEY", "", "", "key that secrets in the database are encrypted with: 64 hex digits, or 32 bytes in base64; the same for every api of one database", ""},
     Setting{text, "SECRETS_KEY_FILE", "", "", "file that holds it; default secrets.key in the state directory, made at the first start", ""},
     Setting{text, "OBSERVE_ADDRESS", "", "", "IP address:port on which this process, whatever its roles, also answers /health, /ready, /metrics and /log-level, beside the unix socket observe*.sock in the state directory", ""},
@@ -44,15 +66,15 @@ constexpr std::array kOwnSettings{
     Setting{size, "WORKER_LOG_LIMIT", "", "4m", "most that is kept of a worker's log, of its transcript and of its raw output, each; the oldest half goes first", ""},
     Setting{size, "WORKER_LOG_TOTAL", "", "512m", "most that is kept of all workers that are gone; the oldest go first", ""},
     Setting{integer, "WORKER_LOG_DAYS", "", "7", "days that log and transcript of a worker stay readable after its end", ""},
-    Setting{integer, "MAX_CONCURRENT_WORKERS", "", "10", "workers that exist at once; more wait in order", ""},
+    Setting{count, "MAX_CONCURRENT_WORKERS", "", "10", "workers that exist at once; more wait in order", ""},
     Setting{integer, "WARM_POOL", "", "0", "Docker: prepared workers of each of the last three kinds (image, limits) that were asked for within 30 minutes; they give way when MAX_CONCURRENT_WORKERS is reached", ""},
-    Setting{integer, "WORKER_CREATION_TIMEOUT", "", "300", "seconds that a create waits for a slot before it fails with no_capacity", ""},
+    Setting{count, "WORKER_CREATION_TIMEOUT", "", "300", "seconds that a create waits for a slot before it fails with no_capacity", ""},
     Setting{size, "WORKER_MEMORY_LIMIT", "", "2g", "memory of a worker of agent custom that asks for none", ""},
     Setting{size, "WORKER_MEMORY_CAP", "", "8g", "most memory that a worker may ask for", ""},
     Setting{number, "WORKER_CPU_LIMIT", "", "2", "CPUs of a worker that asks for none", ""},
     Setting{number, "WORKER_CPU_CAP", "", "", "most CPUs that a worker may ask for; default WORKER_CPU_LIMIT", ""},
-    Setting{integer, "WORKER_PIDS_LIMIT", "", "512", "processes and threads of a worker that asks for none", ""},
-    Setting{integer, "WORKER_PIDS_CAP", "", "4096", "most processes and threads that a worker may ask for", ""},
+    Setting{count, "WORKER_PIDS_LIMIT", "", "512", "processes and threads of a worker that asks for none", ""},
+    Setting{count, "WORKER_PIDS_CAP", "", "4096", "most processes and threads that a worker may ask for", ""},
     Setting{choice, "WORKER_MEMORY_CHECK", "", "on", "on: a worker waits, as for a slot, until this host has its memory limit available; off: only slots count", "on|off"},
     Setting{text, "WORKER_NETWORK", "", "none", "a Docker network for workers instead of none; the gateway stays", ""},
     Setting{text, "WORKER_NETWORKS", "", "", "Docker networks that a worker's configuration may name, separated by commas", ""},
@@ -63,15 +85,15 @@ constexpr std::array kOwnSettings{
     Setting{choice, "SCAFFOLDER", "", "on", "`dev`: whether it makes the first code base of a project from a template; off: a project begins with a README", "on|off"},
     Setting{choice, "REPOSITORY_HOST", "", "local", "where the repositories of new projects are made: bare ones in the state directory, or in the organisation GITHUB_ORG", "local|github"},
     Setting{text, "COPIER", "", "", "the program Copier; default the one that tools/copier.sh installs, else copier in PATH", ""},
-    Setting{integer, "SCAFFOLD_TIMEOUT", "", "300", "seconds that fetching a template may take, and applying it", ""},
+    Setting{count, "SCAFFOLD_TIMEOUT", "", "300", "seconds that fetching a template may take, and applying it", ""},
     Setting{text, "TEMPLATE_DIRECTORIES", "", "", "directories of this machine, separated by commas, in which external templates may lie", ""},
     Setting{text, "TEMPLATE_TRUSTED", "", "", "external templates, or what their URLs begin with, separated by commas, that may run tasks, migrations and Jinja extensions of their own, with the rights of the scaffolder", ""},
     Setting{text, "TASK_RETRIES", "", "infrastructure=1,out_of_memory=1", "how often a task is tried again by the reason that its attempt failed for; each out_of_memory attempt has twice the memory of the one before", ""},
     Setting{integer, "TEST_RETURNS", "", "3", "how often a developer gets its work back when the project's tests fail", ""},
-    Setting{integer, "TEST_TIMEOUT", "", "600", "seconds that a run of the project's tests may take", ""},
+    Setting{count, "TEST_TIMEOUT", "", "600", "seconds that a run of the project's tests may take", ""},
     Setting{integer, "BLOCKED_WORKER", "", "600", "seconds that the worker of a blocked agent waits for its person; then only its workspace and conversation are kept", ""},
-    Setting{integer, "SANDBOX_UID_BASE", "", "200000", "first host uid of sandboxed agents when this runs as root", ""},
-    Setting{integer, "WORKER_SESSION_TTL", "", "7200", "seconds that a conversation nobody goes on with is kept", ""},
+    Setting{count, "SANDBOX_UID_BASE", "", "200000", "first host uid of sandboxed agents when this runs as root", ""},
+    Setting{count, "WORKER_SESSION_TTL", "", "7200", "seconds that a conversation nobody goes on with is kept", ""},
     Setting{integer, "WORKER_IDLE_PAUSE", "", "600", "seconds after which a Product Owner's worker that nobody speaks to is paused; 0: never", ""},
     Setting{integer, "WORKER_IDLE_REMOVE", "", "1800", "seconds after which it is removed, its conversation kept; 0: never", ""},
     Setting{size, "BUNDLE_LIMIT", "", "100m", "largest bundle of commits that leaves a worker", ""},
@@ -81,23 +103,23 @@ constexpr std::array kOwnSettings{
     Setting{integer, "PROVIDER_PATIENCE", "", "120", "seconds of nothing but failures of the model provider after which a run is stopped with reason provider_error; 0: endless", ""},
     Setting{secret, "ANTHROPIC_API_KEY", "", "", "key of the model provider; stays in the control plane, the gateway puts it in", ""},
     Setting{secret, "ANTHROPIC_AUTH_TOKEN", "", "", "the same as a bearer token", ""},
-    Setting{text, "ANTHROPIC_BASE_URL", "", "https://api.anthropic.com", "where the model provider is", ""},
+    Setting{url, "ANTHROPIC_BASE_URL", "", "https://api.anthropic.com", "where the model provider is", ""},
     Setting{secret, "OPENAI_API_KEY", "", "", "key of OpenAI or of a provider that speaks its API; stays in the control plane", ""},
-    Setting{text, "OPENAI_BASE_URL", "", "https://api.openai.com", "where it is, with or without /v1", ""},
+    Setting{url, "OPENAI_BASE_URL", "", "https://api.openai.com", "where it is, with or without /v1", ""},
     Setting{secret, "FACTORY_API_KEY", "", "", "key of Factory, for Factory's own models; stays in the control plane. Droid runs with the keys above without it", ""},
-    Setting{text, "FACTORY_API_BASE_URL", "", "https://api.factory.ai", "where Factory's API is", ""},
+    Setting{url, "FACTORY_API_BASE_URL", "", "https://api.factory.ai", "where Factory's API is", ""},
     Setting{text, "GITHUB_ORG", "", "", "organisation on GitHub in which repositories are made and used; required with the App", ""},
     Setting{text, "GITHUB_APP_ID", "", "", "id of the GitHub App that is installed there", ""},
     Setting{secret, "GITHUB_APP_PRIVATE_KEY", "", "", "the App's private key, PEM (line breaks may be written as \\n); stays in the control plane", ""},
     Setting{text, "GITHUB_APP_PRIVATE_KEY_FILE", "", "", "file that holds it", ""},
     Setting{choice, "PULL_REQUESTS", "", "off", "on: each completed task of a project on GitHub opens a pull request of its branch into the default branch", "off|on"},
-    Setting{text, "GITHUB_API_URL", "", "https://api.github.com", "where GitHub's API is; GitHub Enterprise Server: https://HOST/api/v3", ""},
+    Setting{url, "GITHUB_API_URL", "", "https://api.github.com", "where GitHub's API is; GitHub Enterprise Server: https://HOST/api/v3", ""},
     Setting{secret, "INFRA_TOKEN", "", "", "infra-service's token for the API, which alone reads the keys of servers; default the file infra.token in the state directory", ""},
     Setting{text, "ANSIBLE_PLAYBOOK", "", "ansible-playbook", "the program that provisions servers; Debian's package ansible-core has it", ""},
-    Setting{integer, "PROVISION_TIMEOUT", "", "900", "seconds that a provisioning may take; then every process of it is stopped", ""},
-    Setting{integer, "PROVISION_PARALLEL", "", "4", "servers that one infra-service works on at once", ""},
+    Setting{count, "PROVISION_TIMEOUT", "", "900", "seconds that a provisioning may take; then every process of it is stopped", ""},
+    Setting{count, "PROVISION_PARALLEL", "", "4", "servers that one infra-service works on at once", ""},
     Setting{text, "PROVISION_PORTS", "", "80,443", "ports that the firewall of a server lets in, beside SSH's and those that are allocated on it", ""},
-    Setting{text, "TIME4VPS_URL", "", "https://billing.time4vps.com/api", "where Time4VPS' API is", ""},
+    Setting{url, "TIME4VPS_URL", "", "https://billing.time4vps.com/api", "where Time4VPS' API is", ""},
     Setting{text, "TIME4VPS_USER", "", "", "login of the account at Time4VPS whose servers may be installed anew", ""},
     Setting{secret, "TIME4VPS_PASSWORD", "", "", "its password", ""},
 };
@@ -152,6 +174,16 @@ std::string expectation(const Setting& s, std::string_view value) {
             const auto n = parse_number<std::int64_t>(value);
             return n && *n >= 0 ? "" : "a whole number of at least 0";
         }
+        case count: {
+            const auto n = parse_number<std::int64_t>(value);
+            return n && *n >= 1 ? "" : "a whole number of at least 1";
+        }
+        case Setting::Kind::flag:
+            return value == "0" || value == "1" ? "" : "0 or 1";
+        case url: {
+            const auto parsed = http::parse_url(value);
+            return parsed ? "" : "a URL that begins with http:// or https://";
+        }
         case number: {
             const auto n = parse_number<double>(value);
             return n && *n > 0 ? "" : "a number above 0";
@@ -176,8 +208,12 @@ std::string lower(std::string_view name) {
 
 Result<std::map<std::string, std::string>> read_file(const std::filesystem::path& path) {
     std::map<std::string, std::string> out;
+    std::error_code ignored;
+    const auto target = std::filesystem::canonical(path, ignored);  // it may be a link
+    const auto text = posix::read_file(target.empty() ? path : target, 1u << 20);
+    if (!text) return fail(ErrorCategory::fatal, "configuration", "settings file " + text.error().message);
     try {
-        const auto root = YAML::LoadFile(path.string());
+        const auto root = YAML::Load(*text);
         if (root.IsNull()) return out;
         if (!root.IsMap())
             return fail(ErrorCategory::fatal, "configuration",
@@ -190,6 +226,9 @@ Result<std::map<std::string, std::string>> read_file(const std::filesystem::path
                     ErrorCategory::fatal, "configuration",
                     fmt::format("{}: unknown setting \"{}\"; docs/configuration.md lists them", path.string(), key),
                     key);
+            if (out.contains(key))
+                return fail(ErrorCategory::fatal, "configuration",
+                            fmt::format("{}: {} stands there twice", path.string(), key), key);
             if (!item.second.IsScalar())
                 return fail(ErrorCategory::fatal, "configuration",
                             fmt::format("{}: {} must be one value", path.string(), key), key);
@@ -286,7 +325,30 @@ Result<Configuration> Configuration::load(const std::map<std::string, std::strin
                         fmt::format("{} is \"{}\": expected {}", origin, value, expected), name);
         out.values_[name] = std::move(value);
     }
+    if (auto fitting = out.check_limits(); !fitting) return std::unexpected(std::move(fitting.error()));
     return out;
+}
+
+// No default may be beyond the cap beside it.
+Result<void> Configuration::check_limits() const {
+    const auto within = [&](std::string_view limit, std::string_view cap, auto limit_value,
+                            auto cap_value) -> Result<void> {
+        if (limit_value <= cap_value) return {};
+        return fail(ErrorCategory::fatal, "configuration",
+                    fmt::format("{} is \"{}\", which is less than {} \"{}\": lower the one or raise the other", cap,
+                                text(cap), limit, text(limit)),
+                    std::string(cap));
+    };
+    std::vector<std::string_view> memory{"WORKER_MEMORY_LIMIT"};
+    for (const auto& [agent, name] : agent_memory_settings()) memory.push_back(name);
+    for (const auto name : memory)
+        if (auto ok = within(name, "WORKER_MEMORY_CAP", bytes(name), bytes("WORKER_MEMORY_CAP")); !ok) return ok;
+    if (is_set("WORKER_CPU_CAP"))
+        if (auto ok =
+                within("WORKER_CPU_LIMIT", "WORKER_CPU_CAP", number("WORKER_CPU_LIMIT"), number("WORKER_CPU_CAP"));
+            !ok)
+            return ok;
+    return within("WORKER_PIDS_LIMIT", "WORKER_PIDS_CAP", integer("WORKER_PIDS_LIMIT"), integer("WORKER_PIDS_CAP"));
 }
 
 std::string Configuration::text(std::string_view name) const { return optional_text(name).value_or(""); }
@@ -337,6 +399,7 @@ std::string settings_markdown() {
         out += fmt::format("| `{}` | {} | {} | {} |\n", s.name, s.flag.empty() ? "" : fmt::format("`{}`", s.flag),
                            s.fallback.empty() ? "" : fmt::format("`{}`", s.fallback), meaning);
     }
+    out += kOtherVariables;
     return out;
 }
 

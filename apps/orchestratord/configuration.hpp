@@ -16,7 +16,7 @@
 namespace codegen::orchestratord {
 
 struct Setting {
-    enum class Kind { text, integer, number, size, choice, secret } kind;
+    enum class Kind { text, flag, integer, count, number, size, choice, url, secret } kind;  // count: from 1
     std::string_view name;      // the environment variable; in the YAML file the same in lower case
     std::string_view flag;      // "--runtime", or empty: none
     std::string_view fallback;  // the default as text; empty: unset
@@ -50,6 +50,8 @@ class Configuration {
     bool is_set(std::string_view name) const;
 
   private:
+    Result<void> check_limits() const;
+
     std::map<std::string, std::string, std::less<>> values_;
 };
 

@@ -38,6 +38,8 @@ void tell_ready(const ControlPlaneOptions& options, const std::string& line) {
     if (options.ready_fd >= 0) {
         for (std::size_t done = 0; done < text.size();) {
             const auto n = ::write(options.ready_fd, text.data() + done, text.size() - done);
+            if (n < 0 && errno == EBADF)
+                log::warning("--ready-fd is not open", {{"descriptor", std::to_string(options.ready_fd)}});
             if (n <= 0) break;  // nobody listens any more: nothing depends on it
             done += static_cast<std::size_t>(n);
         }
@@ -76,7 +78,10 @@ class Process {
         observer_->set_ready(true);
         scope_.spawn("roles", run_roles());
         tell_ready(options_, *opened);
-        log::info("ready", {{"state", state_.path().string()}, {"workers", *opened}});
+        // "==> workers run in ..." is for who reads tools/run.sh
+        constexpr std::string_view kArrow = "==> ";
+        log::info("ready", {{"state", state_.path().string()},
+                            {"workers", opened->starts_with(kArrow) ? opened->substr(kArrow.size()) : *opened}});
         auto [error, signal] = co_await signals_.async_wait(async::use_tuple);
         if (fatal_) co_return std::unexpected(*fatal_);
         if (!error) log::info("stopping", {{"signal", std::to_string(signal)}});

@@ -74,7 +74,7 @@ TEST_F(GitHubAccessTest, WhatIsMissingBesideTheOthersIsNamed) {
     EXPECT_THAT(error({{"GITHUB_ORG", "acme"},
                        {"GITHUB_APP_ID", "1"},
                        {"GITHUB_APP_PRIVATE_KEY", key_},
-                       {"GITHUB_API_URL", "git.example.com"}}),
+                       {"GITHUB_API_URL", "http+unix:///run/x.sock"}}),
                 HasSubstr("GITHUB_API_URL"));
 }
 

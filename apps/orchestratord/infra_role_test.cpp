@@ -27,7 +27,7 @@ TEST(InfraRole, SettingsAreCheckedAtTheStart) {
     EXPECT_EQ(defaults->work.time_limit, std::chrono::minutes(15));
     EXPECT_EQ(defaults->work.folder, *state / "infra");
     const auto own =
-        infra_options(configured({{"PROVISION_PORTS", "8080, 9000"}, {"PROVISION_PARALLEL", "0"}}), *state);
+        infra_options(configured({{"PROVISION_PORTS", "8080, 9000"}, {"PROVISION_PARALLEL", "1"}}), *state);
     ASSERT_TRUE(own);
     EXPECT_THAT(own->work.open_ports, ElementsAre(8080, 9000));
     EXPECT_EQ(own->provisioner.parallel, 1u);

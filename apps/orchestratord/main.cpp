@@ -13,6 +13,7 @@
 #include "apps/orchestratord/control_plane.hpp"
 #include "apps/orchestratord/maintenance.hpp"
 #include "services/api/service.hpp"
+#include "shared/command_line/usage.hpp"
 
 namespace {
 
@@ -25,9 +26,10 @@ std::optional<std::string> environment(std::string_view name) {
 }
 
 // The flags that settings have, collected by setting name.
-void add_setting_flags(CLI::App& command, std::map<std::string, std::string>& flags) {
+void add_setting_flags(CLI::App& command, std::map<std::string, std::string>& flags,
+                       std::initializer_list<std::string_view> only = {}) {
     for (const auto& s : settings()) {
-        if (s.flag.empty()) continue;
+        if (s.flag.empty() || (only.size() > 0 && std::ranges::find(only, s.name) == only.end())) continue;
         auto text = std::string(s.meaning);
         if (!s.choices.empty()) text += fmt::format(" ({})", s.choices);
         if (!s.fallback.empty()) text += fmt::format(" [{}]", s.fallback);
@@ -58,7 +60,8 @@ int main(int argc, char** argv) {
     CLI::App app{
         "The control plane of Codegen Orchestrator.\n"
         "Example: orchestratord dev            everything in one process, on one directory\n"
-        "         orchestratord serve --role api --role workflow --redis-url redis://redis:6379"};
+        "         orchestratord serve --role api --role workflow --redis-url redis://redis:6379",
+        "orchestratord"};
     app.set_version_flag("--version", "orchestratord " CODEGEN_VERSION);
     app.require_subcommand(1);
 
@@ -96,17 +99,22 @@ int main(int argc, char** argv) {
                        "the new key, made when the file does not exist; needed with SECRETS_KEY or SECRETS_KEY_FILE");
     for (auto* command : {backup, restore, rotate}) {
         command->add_option("--config", file, "YAML file with settings [/etc/codegen/config.yaml if it exists]");
-        add_setting_flags(*command, flags);
+        add_setting_flags(*command, flags, {"CODEGEN_STATE_DIR", "DATABASE_URL", "LOG_LEVEL", "LOG_FORMAT"});
     }
     auto* consumers = app.add_subcommand("consumers", "every stream that is consumed, as JSON");
     auto* openapi = app.add_subcommand("openapi", "what the API answers at /openapi.json");
     auto* list_settings = app.add_subcommand("settings", "every setting, as the page docs/configuration.md");
 
+    const auto refuse = [](const command_line::Misuse& misuse) {
+        fmt::print(stderr, "orchestratord: {}\nsee {} --help\n", misuse.message, misuse.command);
+        return 2;
+    };
+    if (const auto forgotten = command_line::forgotten_value(app, argc, argv)) return refuse(*forgotten);
     try {
         app.parse(argc, argv);
-    } catch (const CLI::ParseError& e) {
-        const int code = app.exit(e);
-        return code == 0 ? 0 : 2;
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+        return refuse(command_line::explain(app, error));
     }
     if (*consumers) {
         fmt::print("{}\n", consumers_json());

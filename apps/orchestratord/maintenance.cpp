@@ -67,7 +67,8 @@ Result<void> back_up(const Configuration& configuration, const Configuration::En
     const auto store = store_of(configuration, state_of(configuration, environment));
     if (auto done = run(storage::back_up(store, file)); !done)
         return std::unexpected(in_context(done.error(), "backup"));
-    fmt::print("{} is backed up in {}; keep the key for secrets beside it, elsewhere\n", shown(store), file.string());
+    fmt::print("{} is backed up in {}; the key for secrets is not in it: keep that too, in another place\n",
+               shown(store), file.string());
     return {};
 }
 

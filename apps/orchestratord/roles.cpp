@@ -275,6 +275,21 @@ struct Roles::Impl {
         return o;
     }
 
+    // A company's network may have one between us and the providers.
+    static Result<void> find_proxies(std::vector<worker_manager::ModelProvider>& providers) {
+        for (auto& provider : providers) {
+            auto url = http::parse_url(provider.base_url);
+            if (!url) return std::unexpected(in_context(url.error(), "base URL of model provider " + provider.name));
+            auto proxy = http::proxy_for(*url, [](std::string_view name) {
+                const char* value = std::getenv(std::string(name).c_str());
+                return value ? std::optional<std::string>(value) : std::nullopt;
+            });
+            if (!proxy) return std::unexpected(proxy.error());
+            provider.proxy = std::move(*proxy);
+        }
+        return {};
+    }
+
     worker_manager::PeopleOptions people_options() const {
         worker_manager::PeopleOptions o;
         // Both were checked by open().
@@ -438,6 +453,7 @@ Task<Result<std::string>> Roles::open(std::vector<std::string> names, bool share
         if (!logins) co_return std::unexpected(logins.error());
         d.host_sessions = std::move(*logins);
         auto options = d.manager_options(*token, (*runtime)->name() != "docker");
+        if (auto found = d.find_proxies(options.providers); !found) co_return std::unexpected(found.error());
         if (auto fine = worker_manager::check_limits(options.limits, options.limit_caps); !fine)
             co_return std::unexpected(fine.error());
         d.manager =

@@ -35,12 +35,17 @@ fs::path StateDirectory::default_path(const std::function<std::optional<std::str
     if (auto chosen = environment("CODEGEN_STATE_DIR"); chosen && !chosen->empty()) return *chosen;
     if (root) return "/var/lib/codegen";
     if (auto xdg = environment("XDG_STATE_HOME"); xdg && !xdg->empty()) return fs::path(*xdg) / "codegen";
-    return fs::path(environment("HOME").value_or("/tmp")) / ".local/state/codegen";
+    const auto home = environment("HOME").value_or("");
+    return home.empty() ? fs::path() : fs::path(home) / ".local/state/codegen";
 }
 
 Result<StateDirectory> StateDirectory::open(const fs::path& path, bool alone) {
     StateDirectory out;
     std::error_code error;
+    // A directory that everybody can make things in would be no place for tokens.
+    if (path.empty())
+        return fail(ErrorCategory::fatal, "configuration",
+                    "no state directory: HOME is not set; name one with CODEGEN_STATE_DIR or --state-dir");
     out.path_ = fs::absolute(path, error);
     fs::create_directories(out.path_.parent_path(), error);  // a failure shows in the next line, with its reason
     for (auto [name, mode] : {std::pair<std::string_view, mode_t>{"", 0711},
@@ -52,8 +57,9 @@ Result<StateDirectory> StateDirectory::open(const fs::path& path, bool alone) {
                               {"bin", 0755}}) {
         auto made = posix::make_directory(name.empty() ? out.path_ : out.path_ / name, mode);
         if (!made)
-            return std::unexpected(
-                in_context(Error{ErrorCategory::fatal, "configuration", made.error().message, {}}, "state directory"));
+            return fail(ErrorCategory::fatal, "configuration",
+                        fmt::format("state directory: {}; name another with CODEGEN_STATE_DIR or --state-dir",
+                                    made.error().message));
     }
     auto lock = take_lock(out.path_ / "orchestratord.lock", alone ? LOCK_EX : LOCK_SH,
                           fmt::format("state directory {} is in use by another orchestratord", out.path_.string()));

@@ -63,6 +63,9 @@ TEST(StateDirectory, DefaultPath) {
     EXPECT_EQ(StateDirectory::default_path(env({{"HOME", "/home/a"}}), false), "/home/a/.local/state/codegen");
     EXPECT_EQ(StateDirectory::default_path(env({{"HOME", "/home/a"}, {"XDG_STATE_HOME", "/x"}}), false), "/x/codegen");
     EXPECT_EQ(StateDirectory::default_path(env({{"CODEGEN_STATE_DIR", "/s"}}), true), "/s");
+    const auto nowhere = StateDirectory::open(StateDirectory::default_path(env({}), false));
+    ASSERT_FALSE(nowhere);
+    EXPECT_NE(nowhere.error().message.find("CODEGEN_STATE_DIR"), std::string::npos) << nowhere.error().message;
 }
 
 }  // namespace

@@ -156,6 +156,26 @@ TEST_F(CliTest, wrong_usage) {
     EXPECT_TRUE(stream("engineering:queue").empty());
 }
 
+TEST_F(CliTest, wrong_usage_is_named_with_the_way_out) {
+    const auto refused = [&](std::vector<std::string> arguments) {
+        const auto ran = orchestrator(std::move(arguments));
+        EXPECT_EQ(ran.exit, 2) << ran.output;
+        return text(ran.json(), "message");
+    };
+    EXPECT_THAT(refused({"project", "creat"}), HasSubstr("\"creat\" is no command of orchestrator project"));
+    EXPECT_THAT(refused({"project", "create", "--name", "--text"}), HasSubstr("--name has no value"));
+    const std::vector<std::string> start{"engineering", "start", "--project", "p", "--spec", "s"};
+    const auto with = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), start.begin(), start.end());
+        return refused(std::move(more));
+    };
+    EXPECT_THAT(with({"--memory-limit", "2x"}), HasSubstr("--memory-limit is \"2x\": expected a size"));
+    EXPECT_THAT(with({"--wait-timeout", "3"}), HasSubstr("only for --wait or --follow"));
+    EXPECT_THAT(with({"--budget-usd", "-1"}), HasSubstr("expected a number above 0"));
+    EXPECT_THAT(refused({"project", "create", "--name", "x", "--repository", "foo"}),
+                HasSubstr("--repository is \"foo\": expected a URL, or an absolute path"));
+}
+
 TEST_F(CliTest, help_and_version) {
     EXPECT_THAT(orchestrator({"--version"}).output, HasSubstr(CODEGEN_VERSION));
     const auto help = orchestrator({"--help"});

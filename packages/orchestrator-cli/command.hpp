@@ -9,6 +9,7 @@
 #include "packages/orchestrator-cli/answer.hpp"
 #include "packages/orchestrator-cli/output.hpp"
 #include "packages/orchestrator-cli/session.hpp"
+#include "shared/command_line/usage.hpp"
 
 namespace codegen::cli {
 

@@ -72,6 +72,10 @@ TEST_F(ContractsCommand, SaysWhatIsWrongWithADirectory) {
     const auto empty = orchestrator({"contracts", "export", "--check", directory_.path().string()});
     EXPECT_EQ(empty.exit, 2);
     EXPECT_THAT(text(empty.json(), "message"), HasSubstr("asyncapi.json"));
+    ASSERT_TRUE(posix::replace_file(directory_ / "package.json", "{}", 0644));
+    const auto other = orchestrator({"contracts", "export", "--check", directory_.path().string()});
+    EXPECT_EQ(other.exit, 2);
+    EXPECT_THAT(text(other.json(), "message"), HasSubstr("holds no document that export writes"));
     fs::create_directory(directory_.path() / "dto");
     ASSERT_TRUE(posix::replace_file(directory_ / "dto/User.json", "not json", 0644));
     const auto broken = orchestrator({"contracts", "export", "--check", directory_.path().string()});

@@ -45,13 +45,17 @@ int run(int argc, char** argv) {
         out.colour = terminal && !out.json && !settings.environment("NO_COLOR");
         return out;
     };
+    const auto refuse = [&](const command_line::Misuse& misuse) {
+        auto failure = usage(misuse.message);
+        if (!mode().json) failure.message += fmt::format("\nsee {} --help", misuse.command);
+        return print(mode(), std::unexpected(std::move(failure)), settings.allowed_commands);
+    };
+    if (const auto forgotten = command_line::forgotten_value(tree.app(), argc, argv)) return refuse(*forgotten);
     try {
         tree.app().parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return tree.app().exit(error);  // --help, --version
-        auto failure = usage(error.what());
-        if (!mode().json) failure.message += "\nsee orchestrator --help";
-        return print(mode(), std::unexpected(std::move(failure)), settings.allowed_commands);
+        return refuse(command_line::explain(tree.app(), error));
     }
     // What is asked of others is on behalf of whoever called this, or a trace of its own.
     const log::Within within(log::make_context(settings.environment("TRACEPARENT").value_or(""),

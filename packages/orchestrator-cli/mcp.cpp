@@ -83,7 +83,8 @@ std::string description_of(const CommandInfo& command) {
     std::string out = command.help;
     for (const auto& option : command.options)
         for (const auto& other : option.excludes)
-            out += fmt::format(". Not with each other: {} and {}", option.name, other);
+            if (option.name < other)  // each knows of the other
+                out += fmt::format(". Not with each other: {} and {}", option.name, other);
     return out;
 }
 

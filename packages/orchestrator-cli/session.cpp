@@ -47,9 +47,19 @@ Session::Session(asio::any_io_executor executor, Settings settings)
 Result<clients::ApiClient*> Session::api() {
     if (api_) return &*api_;
     if (!settings_.inside_worker() && !settings_.api_url_given) {
-        std::error_code ignored;
+        if (settings_.state_directory.empty())
+            return fail(ErrorCategory::transient, "unavailable",
+                        "where is the control plane? HOME is not set: set CODEGEN_STATE_DIR, or API_URL and "
+                        "ORCHESTRATOR_TOKEN");
+        std::error_code error;
         const auto socket = settings_.state_directory / "api.sock";
-        if (!std::filesystem::exists(socket, ignored))
+        const bool there = std::filesystem::exists(socket, error);
+        if (error)  // not "it is not there": somebody else's directory
+            return fail(ErrorCategory::permanent, "forbidden",
+                        fmt::format("{}: {}: use the account that runs the control plane, or set API_URL and "
+                                    "ORCHESTRATOR_TOKEN",
+                                    socket.string(), error.message()));
+        if (!there)
             return fail(ErrorCategory::transient, "unavailable",
                         fmt::format("the control plane is not running (no {}): {}", socket.string(), kWayOut));
     }

@@ -45,7 +45,8 @@ std::filesystem::path default_state_directory(const Environment& environment, bo
     if (const auto given = environment("CODEGEN_STATE_DIR")) return *given;
     if (root) return "/var/lib/codegen";
     if (const auto xdg = environment("XDG_STATE_HOME")) return std::filesystem::path(*xdg) / "codegen";
-    return std::filesystem::path(environment("HOME").value_or("/")) / ".local/state/codegen";
+    const auto home = environment("HOME");
+    return home ? std::filesystem::path(*home) / ".local/state/codegen" : std::filesystem::path();
 }
 
 Settings load_settings(Environment environment, bool root) {

@@ -35,6 +35,7 @@ Result<std::string> load_token(const Settings& settings);
 Result<std::string> load_redis_url(const Settings& settings);
 
 // What to do about a control plane that is not there.
-inline constexpr std::string_view kWayOut = "start the control plane with `make up`";
+inline constexpr std::string_view kWayOut =
+    "start the control plane with `make up`, or name its directory with CODEGEN_STATE_DIR";
 
 }  // namespace codegen::cli

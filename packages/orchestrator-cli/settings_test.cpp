@@ -19,6 +19,7 @@ TEST(Settings, state_directory) {
     EXPECT_EQ(default_state_directory(variables({}), true), "/var/lib/codegen");
     EXPECT_EQ(default_state_directory(variables({{"XDG_STATE_HOME", "/s"}, {"HOME", "/h"}}), false), "/s/codegen");
     EXPECT_EQ(default_state_directory(variables({{"HOME", "/h"}}), false), "/h/.local/state/codegen");
+    EXPECT_EQ(default_state_directory(variables({}), false), "") << "not a directory that anybody could have made";
 }
 
 TEST(Settings, addresses) {

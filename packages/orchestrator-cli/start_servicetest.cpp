@@ -52,6 +52,7 @@ TEST_F(StartTest, is_refused_when_nobody_runs_the_role) {
     EXPECT_EQ(deploy.exit, 5) << deploy.output;
     EXPECT_EQ(text(deploy.json(), "error"), "no_role");
     EXPECT_THAT(text(deploy.json(), "message"), HasSubstr("nobody runs a role that deploys"));
+    EXPECT_THAT(text(deploy.json(), "message"), HasSubstr("deploy/deploy.sh")) << "no role to start exists";
     EXPECT_EQ(tasks(project), 0u) << "nothing waits for ever";
     EXPECT_TRUE(stream("deploy:queue").empty());
 

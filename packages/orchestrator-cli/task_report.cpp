@@ -12,7 +12,13 @@ std::string result_text(const contracts::TaskRecord& task, std::string_view name
     if (!task.result) return {};
     const auto* value = task.result->if_contains(name);
     if (!value || value->is_null()) return {};
-    return value->is_string() ? printable(value->get_string()) : boost::json::serialize(*value);
+    if (value->is_string()) return printable(value->get_string());
+    const auto* list = value->if_array();
+    if (!list || !std::ranges::all_of(*list, [](const auto& item) { return item.is_string(); }))
+        return boost::json::serialize(*value);
+    std::string out;
+    for (const auto& item : *list) out += (out.empty() ? "" : ", ") + printable(item.get_string());
+    return out;
 }
 
 std::string tests_text(const contracts::TaskRecord& task) {

@@ -29,24 +29,25 @@ Task<std::expected<void, Failure>> check_taken(std::shared_ptr<Session> session,
         if (steady_clock::now() >= deadline) break;
         co_await async::sleep_for(kPoll);
     }
-    co_return std::unexpected(Failure{
-        "no_role",
-        fmt::format(
-            "nobody runs {}, which takes from {}: nothing was started. Start it: orchestratord serve --role ...",
-            queue.role, queue.stream),
-        boost::json::object{{"stream", queue.stream}, {"role", queue.role}}, kUnavailable});
+    co_return std::unexpected(Failure{"no_role",
+                                      fmt::format("nobody runs {}, which takes from {}: nothing was started. {}",
+                                                  queue.role, queue.stream, queue.way_out),
+                                      boost::json::object{{"stream", queue.stream}, {"role", queue.role}},
+                                      kUnavailable});
 }
 
 const StartQueue kEngineeringQueue{contracts::streams::kEngineering, contracts::streams::kCapabilityWorkersGroup,
-                                   "the workflow role"};
+                                   "the workflow role", "Start it: orchestratord serve --role workflow"};
 const StartQueue kDeployQueue{contracts::streams::kDeploy, contracts::streams::kCapabilityWorkersGroup,
-                              "a role that deploys"};
+                              "a role that deploys",
+                              "This version has none of its own: a program of yours may take these messages, or the "
+                              "project's own deploy/deploy.sh"};
 const StartQueue kProvisionerQueue{contracts::streams::kProvisioner, contracts::streams::kInfrastructureGroup,
-                                   "the infra-service role"};
+                                   "the infra-service role", "Start it: orchestratord serve --role infra-service"};
 
 // Until the task has ended. Returns kTimedOut's failure with the task's last state when that takes too long.
 Task<Outcome> wait_for_task(Invocation invocation, std::string task_id, WaitOptions options) {
-    const auto deadline = steady_clock::now() + std::chrono::seconds(options.limit_s);
+    const auto deadline = steady_clock::now() + std::chrono::seconds(options.seconds());
     std::optional<Follower> follower;
     if (options.follow) follower.emplace(invocation.session, invocation.mode, task_id);
     auto last_seen = steady_clock::now();
@@ -69,7 +70,7 @@ Task<Outcome> wait_for_task(Invocation invocation, std::string task_id, WaitOpti
         }
         if (now >= deadline)
             co_return std::unexpected(Failure{
-                "timeout", fmt::format("task {} has not ended within {} s; it goes on", task_id, options.limit_s),
+                "timeout", fmt::format("task {} has not ended within {} s; it goes on", task_id, options.seconds()),
                 report ? report_json(*report) : boost::json::value(), kTimedOut});
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now);
         const auto pause = std::min<std::chrono::milliseconds>(kPoll, left);
@@ -82,6 +83,7 @@ Task<Outcome> wait_for_task(Invocation invocation, std::string task_id, WaitOpti
 
 Task<Outcome> start_task(Invocation invocation, contracts::TaskCreate body, StartQueue queue,
                          std::function<std::string(const contracts::TaskRecord&)> message, WaitOptions wait) {
+    if (auto fitting = check_wait(wait); !fitting) co_return std::unexpected(fitting.error());
     auto taken = co_await check_taken(invocation.session, queue);
     if (!taken) co_return std::unexpected(taken.error());
     auto task = co_await invocation.session->send<contracts::TaskRecord>("POST", "/api/tasks", json::write(body));
@@ -111,8 +113,16 @@ void add_task_id_option(CLI::App* command, std::string& id) {
 
 void add_wait_options(CLI::App* command, WaitOptions& options) {
     command->add_flag("--follow", options.follow, "Show progress and the agent's events live until the task has ended");
-    command->add_option("--wait-timeout", options.limit_s, "Wait at most this many seconds")
-        ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--wait-timeout", options.limit,
+                     "With --wait or --follow: at most this many seconds (default 3600)")
+        ->check(command_line::above_zero());
+}
+
+std::expected<void, Failure> check_wait(const WaitOptions& options) {
+    if (options.limit && !options.wait && !options.follow)
+        return std::unexpected(usage("--wait-timeout is only for --wait or --follow"));
+    return {};
 }
 
 }  // namespace codegen::cli

@@ -10,15 +10,19 @@ namespace codegen::cli {
 struct WaitOptions {
     bool wait = false;
     bool follow = false;
-    int limit_s = 3600;
+    std::optional<int> limit;  // seconds
+    int seconds() const { return limit.value_or(3600); }
 };
 void add_wait_options(CLI::App* command, WaitOptions& options);  // --follow, --wait-timeout
+// A limit of a wait that nobody asked for.
+std::expected<void, Failure> check_wait(const WaitOptions& options);
 
 // A queue that tasks are started through.
 struct StartQueue {
     std::string_view stream;
     std::string_view group;
-    std::string_view role;  // who takes from it, for people
+    std::string_view role;     // who takes from it, for people
+    std::string_view way_out;  // when nobody does
 };
 extern const StartQueue kEngineeringQueue;
 extern const StartQueue kDeployQueue;

@@ -56,6 +56,7 @@ Manager::Manager(asio::any_io_executor executor, Options options, storage::Datab
       scope_(executor) {}
 
 Task<Result<void>> Manager::consume() {
+    if (stopping_) co_return Result<void>{};  // what is made now nobody would stop
     const auto add = [this](std::string stream, std::string_view group, redis::DeliveryHandler handler) {
         redis::ConsumerOptions options;
         options.stream = std::move(stream);

@@ -39,7 +39,9 @@ Result<Url> parse_url(std::string_view text) {
         return Url{Url::Scheme::unix_socket, {}, 0, std::string(path)};
     }
     const auto parsed = boost::urls::parse_uri({text.data(), text.size()});
-    if (!parsed) return bad_url("", "not a URL");  // may hold a password: not repeated
+    if (!parsed)
+        return bad_url(text.contains('@') ? "" : text,
+                       "not a URL, expected http:// or https://");  // a password is not repeated
     const auto& view = *parsed;
     if (view.has_userinfo()) return bad_url("", "user and password are not allowed in it");
     if (view.has_query() || view.has_fragment()) return bad_url(text, "query and fragment are not allowed");

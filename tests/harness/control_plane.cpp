@@ -135,7 +135,9 @@ void ControlPlane::start() {
         },
         60s);
     if (!up) throw std::runtime_error("not ready: " + log());
-    auto url = posix::read_file(state_ / "redis.url", 4096);
+    const auto given = options_.environment.find("REDIS_URL");
+    auto url = given == options_.environment.end() ? posix::read_file(state_ / "redis.url", 4096)
+                                                   : Result<std::string>(given->second);
     if (!url) throw std::runtime_error(url.error().message);
     auto address = redis::parse_address(*url);
     if (!address) throw std::runtime_error(address.error().message);

@@ -1,6 +1,8 @@
 // engineering start | status | wait | cancel | resume
 #include <fmt/format.h>
 
+#include <regex>
+
 #include "packages/orchestrator-cli/command.hpp"
 #include "packages/orchestrator-cli/task_report.hpp"
 #include "packages/orchestrator-cli/task_start.hpp"
@@ -35,6 +37,11 @@ std::expected<contracts::TaskCreate, Failure> task_of(const StartOptions& option
         return std::unexpected(usage("--agent custom needs --agent-command TEXT or @FILE: what to run"));
     if (agent != "custom" && !command->empty())
         return std::unexpected(usage(fmt::format("--agent-command is only for --agent custom, not for {}", agent)));
+
+    static const std::regex kSize("[1-9][0-9]{0,11}[kKmMgG]?");
+    if (!options.memory_limit.empty() && !std::regex_match(options.memory_limit, kSize))
+        return std::unexpected(
+            usage(fmt::format("--memory-limit is \"{}\": expected a size such as 512m or 2g", options.memory_limit)));
 
     auto id = task_id_of(options.id);
     if (!id) return std::unexpected(id.error());
@@ -130,11 +137,11 @@ void add_start(CLI::App* group, Chosen& chosen) {
                       "The agent uses the login that the operator keeps for it (HOST_SESSIONS), not a key");
     command->add_option("--memory-limit", options->memory_limit, "The worker's memory, e.g. 2g");
     command->add_option("--timeout", options->timeout, "The agent's time limit in seconds (default 1800)")
-        ->check(CLI::PositiveNumber);
+        ->check(command_line::above_zero());
     command
         ->add_option("--budget-usd", options->budget_usd,
                      "What the whole task may spend on models, in US dollars; then it is stopped")
-        ->check(CLI::PositiveNumber);
+        ->check(command_line::above_zero());
     add_task_id_option(command, options->id);
     command->add_flag("--wait", options->wait.wait, "Wait until the task has ended");
     add_wait_options(command, options->wait);
@@ -170,8 +177,8 @@ void add_engineering_commands(CLI::App& app, Chosen& chosen) {
     auto options = std::make_shared<WaitOptions>();
     auto* wait_command =
         with_id("wait", "Wait for the end: exit 0 completed, 1 failed or cancelled, 6 timed out", " --follow");
-    wait_command->add_option("--timeout", options->limit_s, "Wait at most this many seconds (default 3600)")
-        ->check(CLI::PositiveNumber);
+    wait_command->add_option("--timeout", options->limit, "Wait at most this many seconds (default 3600)")
+        ->check(command_line::above_zero());
     wait_command->add_flag("--follow", options->follow, "Show progress and the agent's events live");
     wait_command->callback([&chosen, id, options] {
         chosen = Command{"engineering.wait",

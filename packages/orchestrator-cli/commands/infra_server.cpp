@@ -181,7 +181,7 @@ Task<Result<std::string>> last_id(std::shared_ptr<Session> session, std::string 
 
 Task<Outcome> wait_for_result(Invocation invocation, ProvisionOptions options, std::string request_id,
                               std::string last) {
-    const auto deadline = steady_clock::now() + std::chrono::seconds(options.wait.limit_s);
+    const auto deadline = steady_clock::now() + std::chrono::seconds(options.wait.seconds());
     const std::string stream(contracts::streams::kProvisionerResults);
     Follower follower(invocation.session, invocation.mode, request_id);
     while (true) {
@@ -207,13 +207,14 @@ Task<Outcome> wait_for_result(Invocation invocation, ProvisionOptions options, s
                 fmt::format(
                     "provisioning of server {} has not ended within {} s; it goes on: orchestrator infra server "
                     "show {}",
-                    options.handle, options.wait.limit_s, options.handle),
+                    options.handle, options.wait.seconds(), options.handle),
                 boost::json::object{{"request_id", request_id}}, kTimedOut});
         co_await async::sleep_for(kPoll);
     }
 }
 
 Task<Outcome> provision(Invocation invocation, ProvisionOptions options) {
+    if (auto fitting = check_wait(options.wait); !fitting) co_return std::unexpected(fitting.error());
     auto& session = *invocation.session;
     auto taken = co_await check_taken(invocation.session, kProvisionerQueue);
     if (!taken) co_return std::unexpected(taken.error());

@@ -87,6 +87,9 @@ Task<Outcome> create(Invocation invocation, CreateOptions options) {
     if (!options.from_template.empty()) body.config["template"] = options.from_template;
     if (!data->empty()) body.config["template_data"] = std::move(*data);
     if (!options.repository.empty()) {
+        if (!options.repository.starts_with('/') && !options.repository.contains("://"))
+            co_return std::unexpected(
+                usage(fmt::format("--repository is \"{}\": expected a URL, or an absolute path", options.repository)));
         // Its code is there: nobody is asked for a first one.
         body.repository_url = options.repository;
         auto there = co_await invocation.session->send<contracts::Project>("POST", "/api/projects", json::write(body));

@@ -96,7 +96,9 @@ Result<std::unique_ptr<Gateway>> Gateway::make(asio::any_io_executor executor, r
     for (const auto& provider : settings->providers) {
         auto url = http::parse_url(provider.base_url);
         if (!url) return std::unexpected(in_context(url.error(), "base URL of model provider " + provider.name));
-        gate->providers.emplace(provider.name, std::make_unique<http::Client>(executor, std::move(*url)));
+        gate->providers.emplace(
+            provider.name,
+            std::make_unique<http::Client>(executor, std::move(*url), http::ClientOptions{.proxy = provider.proxy}));
     }
     auto impl = std::make_unique<Impl>(executor, redis, std::move(gate), *settings);
     return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));

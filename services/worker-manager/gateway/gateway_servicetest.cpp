@@ -400,6 +400,21 @@ TEST_F(GatewayTest, FactorysModelsNeedItsKeyAndWithoutOneDroidIsNobody) {
     for (const auto& seen : provider_.requests()) EXPECT_EQ(seen.headers.get("authorization"), "Bearer fk-real");
 }
 
+TEST_F(GatewayTest, AProviderIsReachedThroughAProxy) {
+    const auto there = http::parse_url(provider_.base_url()).value();
+    settings_.providers = {anthropic_provider("http://model.invalid", provider_.key(), "")};
+    settings_.providers.front().proxy = http::Proxy{there.host, there.port, "Basic eDp5"};
+    open();
+    ask("POST", "/model/anthropic/v1/messages",
+        R"({"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]})");
+    ASSERT_EQ(provider_.requests().size(), 1u) << "it stands in for the proxy: no name is looked up here";
+    const auto seen = provider_.requests().front();
+    EXPECT_EQ(seen.target, "http://model.invalid/v1/messages");
+    EXPECT_EQ(seen.headers.get("host"), "model.invalid");
+    EXPECT_EQ(seen.headers.get("proxy-authorization"), "Basic eDp5");
+    EXPECT_EQ(seen.headers.get("x-api-key"), provider_.key());
+}
+
 TEST_F(GatewayTest, AProviderThatIsAwayIsA502InItsOwnShape) {
     settings_.providers = {anthropic_provider("http://127.0.0.1:1", "k", "")};
     open();

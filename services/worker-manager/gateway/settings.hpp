@@ -3,12 +3,14 @@
 #include <boost/asio/ip/address.hpp>
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "services/worker-manager/gateway/egress.hpp"
 #include "services/worker-manager/gateway/price_book.hpp"
 #include "shared/async/async.hpp"
+#include "shared/http/proxy.hpp"
 #include "shared/redis/client.hpp"
 
 namespace codegen::worker_manager {
@@ -28,6 +30,7 @@ struct ModelProvider {
     std::vector<std::string> absent{};
     std::vector<std::string> absent_without_key{};
     std::vector<std::string> swallowed{};
+    std::optional<http::Proxy> proxy{};  // on the way to it
 };
 
 // An empty key and token: none configured. The key wins when both are set. An empty base URL means the provider's own.
