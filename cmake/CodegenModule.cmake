@@ -5,7 +5,7 @@
 #   *_integrationtest.cpp  several roles, real Docker and sandbox                     label integration
 #   *_e2etest.cpp       everything, real agent binaries                               label e2e
 #   *_bench.cpp         Google Benchmark                                              target <module>_bench
-#   *_fuzz.cpp          libFuzzer, one executable a file (preset "fuzz"); else a unit test that replays fuzz/corpus/<file>
+#   *_fuzz.cpp          libFuzzer under AddressSanitizer, one executable a file; else a unit test that replays fuzz/corpus/<file>
 #   anything else       the module's library
 #
 #   codegen_module(NAME DEPS lib... [ASIO] [STORES] [EXECUTABLE name] [STATIC_PIE] [TEST_DEPS lib...])
@@ -31,11 +31,10 @@ if(CODEGEN_SANITIZERS)
   target_link_options(codegen_options INTERFACE -fsanitize=${CODEGEN_SANITIZERS})
 endif()
 
-if(CODEGEN_FUZZ)   # coverage feedback in everything a fuzzer reaches
+# Coverage feedback in everything a fuzzer reaches. Under AddressSanitizer each one runs for some seconds as a test.
+if(CODEGEN_SANITIZERS MATCHES "address" AND CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  set(CODEGEN_FUZZED ON)
   target_compile_options(codegen_options INTERFACE -fsanitize=fuzzer-no-link)
-endif()
-
-if(CODEGEN_FUZZ)
   add_custom_target(fuzzers)   # all of them
 endif()
 # The tests that want the programs as they ship; `make test` runs the others once, under sanitizers.
@@ -127,7 +126,7 @@ function(codegen_module name)
     set_target_properties(${name}_bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/benchmarks)
     set_property(GLOBAL APPEND PROPERTY CODEGEN_BENCHES ${name}_bench)
   endif()
-  if(CODEGEN_FUZZ)
+  if(CODEGEN_FUZZED)
     foreach(fuzzer ${fuzzers})
       get_filename_component(stem ${fuzzer} NAME_WE)
       add_executable(${stem} ${fuzzer})
@@ -135,6 +134,11 @@ function(codegen_module name)
       target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
       set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
       add_dependencies(fuzzers ${stem})
+      # The committed corpus, then ten seconds of what it grows into; the same seed each time. `make soak`: ten minutes.
+      file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz/corpus/${stem})
+      add_test(NAME ${stem}.TenSeconds COMMAND ${stem} -max_total_time=10 -seed=1 -timeout=25 -rss_limit_mb=4096 -print_final_stats=1
+        -artifact_prefix=${CMAKE_BINARY_DIR}/fuzz/${stem}- ${CMAKE_BINARY_DIR}/fuzz/corpus/${stem} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${stem})
+      set_tests_properties(${stem}.TenSeconds PROPERTIES LABELS ${codegen_label_prefix}unit TIMEOUT 120)
     endforeach()
   else()
     # The same entry points without libFuzzer: the committed corpus and mutations of it, in every run of the tests.
