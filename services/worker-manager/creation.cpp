@@ -199,6 +199,7 @@ Task<void> Manager::create(WorkerPtr worker) {
         co_return;
     }
     worker->row.state = after(worker->row.state, LifeEvent::admitted, false);
+    worker->row.error.clear();  // of a try that was cut off
     auto items_before = name_token(worker);
     items_before.push_back(status_item(*worker));
     auto made = co_await save(worker, std::move(items_before));
@@ -206,13 +207,7 @@ Task<void> Manager::create(WorkerPtr worker) {
     if (!made && stopping_) co_return;  // the next manager makes it
     if (worker->slot) warm_.discard(*std::exchange(worker->slot, {}));
     if (!made) {
-        // What was said to it is answered before its streams go.
-        if (serves_person(*worker)) {
-            worker->row.error = made.error().message;
-            auto spoken = co_await answer_person(worker);
-            auto said = co_await save_and_say({}, std::move(spoken));
-            if (!said) log::error("answers of a worker that was not made", {{"error", said.error().message}});
-        }
+        worker->row.error = made.error().message;
         // Until it is done: what an engine that went away has made after all would be nobody's.
         for (;;) {
             auto undone = co_await dismantle(worker);
@@ -451,7 +446,10 @@ Task<void> Manager::give_up(WorkerPtr worker, std::string error) {
     // A deletion that interrupted it answers the deletion; the create command is answered here either way.
     auto items = creation_answers(worker, error);
     worker->also_asked.clear();
-    if (serves_person(*worker)) std::ranges::move(co_await answer_person(worker), std::back_inserter(items));
+    if (serves_person(*worker)) {
+        auto answers = co_await answer_person(worker);
+        std::ranges::move(answers.items, std::back_inserter(items));
+    }
     if (worker->deleting()) {
         auto saved = co_await save(worker, std::move(items));
         if (!saved)

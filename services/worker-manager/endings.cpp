@@ -26,8 +26,16 @@ std::optional<Asked> request_of(const redis::StreamEntry& entry) {
     return Asked{input->request_id, input->task_id};
 }
 
+Ending ending_of(const Worker& worker, std::int64_t memory_limit) {
+    const auto& row = worker.row;
+    if (row.ended) return judge_ending(row.exit_code, row.out_of_memory, memory_limit);
+    if (worker.deleting())
+        return {contracts::FailureReason::cancelled, "the worker was deleted before it had a result"};
+    return {contracts::FailureReason::infrastructure, "the worker was not made: " + row.error};
+}
+
 storage::OutboxItem crash_item(const Worker& worker, const Asked& asked, std::int64_t memory_limit) {
-    const auto ending = judge_ending(worker.row.exit_code, worker.row.out_of_memory, memory_limit);
+    const auto ending = ending_of(worker, memory_limit);
     contracts::DeveloperWorkerOutput output;
     output.request_id = asked.request_id;
     output.task_id = asked.task_id;
@@ -69,9 +77,13 @@ Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
     const auto limits = limits_of(worker->command.config).value_or(options_.limits);
     row.error = done ? "" : judge_ending(row.exit_code, row.out_of_memory, limits.memory_bytes).error;
     // Whoever waits for an answer hears it first; the row says at the same instant that it was said.
-    auto items = co_await answer_pending(worker, done ? Republish::unsent : Republish::all);
-    items.push_back(status_item(*worker));
-    auto saved = co_await save(worker, std::move(items));
+    auto answers = co_await answer_pending(worker, done ? Republish::unsent : Republish::all);
+    // What is pending is found by the sweep when Redis is back.
+    if (!answers.seen)
+        log::warning("input of an ended worker",
+                     {{"worker_id", row.worker_id}, {"error", answers.seen.error().message}});
+    answers.items.push_back(status_item(*worker));
+    auto saved = co_await save(worker, std::move(answers.items));
     if (!saved)
         log::error("the end of a worker was not recorded",
                    {{"worker_id", row.worker_id}, {"error", saved.error().message}});
@@ -86,20 +98,18 @@ Task<void> Manager::end(WorkerPtr worker, BodyEnd ended) {
     pump();
 }
 
-Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker, Republish republish) {
-    std::vector<storage::OutboxItem> items;
+Task<Answers> Manager::answer_pending(WorkerPtr worker, Republish republish) {
     if (serves_person(*worker)) co_return co_await answer_person(worker);
+    Answers answers;
     auto& row = worker->row;
     const auto state = directories(row.worker_id).state();
     const auto limits = limits_of(worker->command.config).value_or(options_.limits);
-    std::set<std::string> republished;
+    std::set<std::string> said;
     const auto answer = [&](const Asked& asked) {
         if (republish == Republish::unsent && was_published(state, asked.request_id)) return;
-        if (auto result = read_result(state, asked.request_id)) {
-            if (republished.insert(asked.request_id).second) items.push_back(result_item(*result));
-        } else {
-            items.push_back(crash_item(*worker, asked, limits.memory_bytes));
-        }
+        if (!said.insert(asked.request_id).second) return;
+        const auto result = read_result(state, asked.request_id);
+        answers.items.push_back(result ? result_item(*result) : crash_item(*worker, asked, limits.memory_bytes));
     };
     const auto stream = streams::worker_input(row.worker_id);
     const auto from = row.answered_entry.empty() ? std::string("-") : "(" + row.answered_entry;
@@ -110,15 +120,14 @@ Task<std::vector<storage::OutboxItem>> Manager::answer_pending(WorkerPtr worker,
             row.answered_entry = entry.id;
         }
     } else {
-        // What is pending is found by the sweep when Redis is back.
-        log::warning("input of an ended worker", {{"worker_id", row.worker_id}, {"error", reply.error().message}});
+        answers.seen = std::unexpected(std::move(reply.error()));
     }
     // Redis may have lost the entry, and with it the result that answered it.
     if (republish != Republish::asked)
-        if (auto last = last_result(state); last && republished.insert(last->output.request_id).second)
+        if (auto last = last_result(state); last && said.insert(last->output.request_id).second)
             if (republish == Republish::all || !was_published(state, last->output.request_id))
-                items.push_back(result_item(*last));
-    co_return items;
+                answers.items.push_back(result_item(*last));
+    co_return answers;
 }
 
 }  // namespace codegen::worker_manager

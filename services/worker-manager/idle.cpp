@@ -150,8 +150,8 @@ Task<void> Manager::expect_input(WorkerPtr worker) {
 Task<void> Manager::make_again(WorkerPtr worker) {
     if (!removed_idle(*worker) || find(worker->row.worker_id) != worker) co_return;
     if (serving(worker->command)) {  // under another name: there is one for each person
-        auto items = co_await answer_person(worker);
-        auto said = co_await save_and_say({}, std::move(items));
+        auto answers = co_await answer_person(worker);
+        auto said = co_await save_and_say({}, std::move(answers.items));
         if (!said) log::warning("answers of a removed worker", {{"error", said.error().message}});
         co_await async::sleep_for(std::chrono::seconds(1));
         co_return co_await expect_input(worker);

@@ -223,9 +223,9 @@ Task<void> Manager::answer_ended_workers() {
         if (!worker->row.ended || worker->deleting() || worker->deleted()) continue;
         auto held = co_await worker->turn.take();
         if (worker->deleting() || worker->deleted()) continue;
-        auto items = co_await answer_pending(worker, Republish::asked);
-        if (items.empty()) continue;
-        auto saved = co_await save(worker, std::move(items));
+        auto answers = co_await answer_pending(worker, Republish::asked);
+        if (answers.items.empty()) continue;
+        auto saved = co_await save(worker, std::move(answers.items));
         if (!saved) log::error("answers for an ended worker", {{"worker_id", id}, {"error", saved.error().message}});
     }
 }

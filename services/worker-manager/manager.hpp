@@ -31,6 +31,12 @@ namespace codegen::worker_manager {
 // get out, or all that may have been lost.
 enum class Republish { asked, unsent, all };
 
+// What is said in the stead of a worker. `seen`: whether all could be read that it was asked; else ask once more.
+struct Answers {
+    std::vector<storage::OutboxItem> items;
+    Result<void> seen;
+};
+
 // Another host with a manager on the same Redis, as it announced itself.
 struct Neighbour {
     std::int64_t free = 0;     // slots
@@ -132,6 +138,7 @@ class Manager {
     Task<Result<void>> on_delete(contracts::DeleteWorkerCommand command);
     Task<void> remove(WorkerPtr worker);
     Task<Result<void>> dismantle(WorkerPtr worker);  // everything but the row
+    Task<Answers> last_answers(WorkerPtr worker);
     std::vector<storage::OutboxItem> farewell(const Worker& worker) const;
     std::vector<redis::Arguments> last_traces(const Worker& worker) const;
 
@@ -161,7 +168,7 @@ class Manager {
     storage::OutboxItem serves_item(const Worker& worker) const;
     WorkerPtr serving(const contracts::CreateWorkerCommand& command) const;
     Task<bool> revive(WorkerPtr worker);
-    Task<std::vector<storage::OutboxItem>> answer_person(WorkerPtr worker);
+    Task<Answers> answer_person(WorkerPtr worker);
 
     // keeping.cpp
     std::filesystem::path kept_directory(const std::string& worker_id) const;
@@ -184,7 +191,7 @@ class Manager {
     // endings.cpp
     Task<void> on_body_end(BodyEnd end);
     Task<void> end(WorkerPtr worker, BodyEnd end);
-    Task<std::vector<storage::OutboxItem>> answer_pending(WorkerPtr worker, Republish republish);
+    Task<Answers> answer_pending(WorkerPtr worker, Republish republish);
 
     // people.cpp
     Result<void> prepare_front();

@@ -15,6 +15,7 @@
 #include "services/worker-manager/people/options.hpp"
 #include "services/worker-manager/repository/collect.hpp"
 #include "services/worker-manager/runtime/host_memory.hpp"
+#include "shared/contracts/wrapper_config.hpp"
 #include "shared/redis/client.hpp"
 
 namespace codegen::clients {
@@ -37,7 +38,9 @@ struct Options {
     std::size_t max_workers = 10;                        // MAX_CONCURRENT_WORKERS
     std::chrono::milliseconds creation_timeout{300000};  // waiting for a slot; then no_capacity
     std::size_t warm_pool = 0;                           // WARM_POOL: prepared workers of each kind asked for lately
-    std::chrono::milliseconds kill_grace{2000};          // SIGTERM to SIGKILL when a worker is removed
+    // SIGTERM to SIGKILL when a worker is removed: the wrapper's own grace for its agent, and then time to write the
+    // result and to send it, which it gives up after 3 s.
+    std::chrono::milliseconds kill_grace{contracts::WrapperConfig{}.kill_grace_ms + 4000};
     std::chrono::milliseconds sweep_interval{2000};
     std::chrono::seconds token_life{7 * 24 * 3600};  // of a worker's token at the API; renewed at half of it
     std::chrono::seconds session_ttl{7200};          // WORKER_SESSION_TTL: how long an unused conversation is kept

@@ -69,8 +69,8 @@ Task<bool> Manager::revive(WorkerPtr worker) {
 }
 
 // What was sent to one that has ended for good: taken over from its wrapper, answered, acknowledged.
-Task<std::vector<storage::OutboxItem>> Manager::answer_person(WorkerPtr worker) {
-    std::vector<storage::OutboxItem> items;
+Task<Answers> Manager::answer_person(WorkerPtr worker) {
+    Answers answers;
     const auto& row = worker->row;
     const std::string group(streams::kWorkerWrapperGroup);
     for (const auto& stream : po_inputs(row.worker_id)) {
@@ -78,6 +78,10 @@ Task<std::vector<storage::OutboxItem>> Manager::answer_person(WorkerPtr worker) 
             co_await redis_.command({"XAUTOCLAIM", stream, group, std::string(kTaker), "0", "0", "COUNT", "100"});
         auto unread = co_await redis_.command(
             {"XREADGROUP", "GROUP", group, std::string(kTaker), "COUNT", "100", "STREAMS", stream, ">"});
+        // Any other error says that there is no such stream or group.
+        for (const auto* reply : {&left, &unread})
+            if (!*reply && reply->error().category == ErrorCategory::transient)
+                answers.seen = std::unexpected(reply->error());
         std::vector<redis::StreamEntry> entries;
         if (left && left->elements.size() > 1) entries = redis::parse_entries(left->elements[1], stream);
         if (unread) std::ranges::move(redis::parse_xread(*unread), std::back_inserter(entries));
@@ -94,16 +98,17 @@ Task<std::vector<storage::OutboxItem>> Manager::answer_person(WorkerPtr worker) 
                 } else {
                     output.request_id = input->request_id;
                     output.user_id = input->user_id;
-                    output.text = "I could not answer: the worker has ended: " + row.error;
+                    output.text = "I could not answer: " +
+                                  (row.error.empty() ? "the worker was deleted" : "the worker has ended: " + row.error);
                 }
                 commands.push_back(
                     {"XADD", streams::po_worker_output(row.worker_id), "*", "data", json::write(output)});
             }
             commands.push_back({"XACK", stream, group, entry.id});
-            items.push_back(redis_item(stream, commands));
+            answers.items.push_back(redis_item(stream, commands));
         }
     }
-    co_return items;
+    co_return answers;
 }
 
 }  // namespace codegen::worker_manager

@@ -115,10 +115,18 @@ Task<Result<void>> Manager::dismantle(WorkerPtr worker) {
         co_await worker->gateway->close();
         worker->gateway.reset();
     }
-    auto items = farewell(*worker);
-    row.token_id.clear();
-    auto saved = co_await save(worker, std::move(items));
-    if (!saved) co_return saved;
+    const auto answered_before = std::pair(row.answered_entry, worker->answered);
+    auto answers = co_await last_answers(worker);
+    if (answers.seen) {
+        std::ranges::move(farewell(*worker), std::back_inserter(answers.items));
+        row.token_id.clear();
+    }
+    auto saved = co_await save(worker, std::move(answers.items));
+    if (!saved) {
+        std::tie(row.answered_entry, worker->answered) = answered_before;
+        co_return saved;
+    }
+    if (!answers.seen) co_return std::unexpected(in_context(answers.seen.error(), "what it was asked"));
     co_await keep_evidence(worker);
     auto aside = co_await put_session_aside(worker);
     if (!aside) co_return std::unexpected(in_context(aside.error(), "session"));
@@ -132,6 +140,16 @@ Task<Result<void>> Manager::dismantle(WorkerPtr worker) {
     if (!cleared) co_return cleared;
     admission_.leave(row.worker_id);
     co_return Result<void>{};
+}
+
+// Before its streams go: what it had no time to answer or to send, and what it never took up.
+Task<Answers> Manager::last_answers(WorkerPtr worker) {
+    if (worker->row.error == kIdleRemoval) co_return Answers{};  // it keeps its streams
+    auto answers = co_await answer_pending(worker, worker->row.ended ? Republish::asked : Republish::unsent);
+    // A person's answers stand in a stream that goes with the worker: in one order with its end.
+    if (serves_person(*worker))
+        for (auto& item : answers.items) item.target = contracts::keys::worker_status(worker->row.worker_id);
+    co_return answers;
 }
 
 std::vector<redis::Arguments> Manager::last_traces(const Worker& worker) const {

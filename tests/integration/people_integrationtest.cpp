@@ -123,6 +123,21 @@ TEST_P(People, AKilledBodyLeavesItsExitFactsAndRecords) {
     EXPECT_THAT(plane.orchestrator({"worker", "logs", worker, "--transcript"}).output, HasSubstr("before the end"));
 }
 
+TEST_P(People, AnAgentThatIgnoresItsEndCostsNoTaskItsResult) {
+    ControlPlane plane({.runtime = runtime()});
+    const auto mark = "6" + std::to_string(::getpid()) + "3";
+    const auto task = plane.start_task(plane.create_project("p"), "trap '' TERM; touch begun; sleep " + mark);
+    const auto worker = worker_of(task);
+    wait_for_file(plane, worker, "begun");
+    EXPECT_EQ(plane.orchestrator({"worker", "delete", worker}).exit_code, 0);
+    EXPECT_TRUE(processes_with("sleep " + mark).empty());
+    const auto record = plane.wait_for_end(task);
+    EXPECT_EQ(plane.reason(record), "cancelled") << boost::json::serialize(record);
+    // The wrapper had time for its own words.
+    EXPECT_EQ(record.at("error_message"), "the worker was stopped") << boost::json::serialize(record);
+    EXPECT_EQ(plane.api("/api/task-executions?task_id=" + task).as_array().size(), 1u) << "exactly one result row";
+}
+
 TEST_P(People, ADeletedWorkerIsGoneItsTaskEndsAndItsRecordsStay) {
     ControlPlane plane({.runtime = runtime()});
     const auto mark = "6" + std::to_string(::getpid()) + "2";
