@@ -1,5 +1,6 @@
 // What becomes of requests whose worker is deleted, or dies while it is. With real bodies: tests/integration/people.
 #include <fstream>
+#include <sstream>
 
 #include "services/worker-manager/tests/service_fixture.hpp"
 
@@ -88,6 +89,90 @@ TEST_F(EndingsTest, AnEndedWorkerRepeatsNothingWhenItIsDeleted) {
     remove();
     EXPECT_EQ(messages("worker:developer:output").size(), 1u);
 }
+
+class PoolTest : public EndingsTest, public ::testing::WithParamInterface<bool> {
+  protected:
+    static constexpr auto kPool = "worker:developer:input";
+    static constexpr auto kGroup = "developer-workers";
+    void SetUp() override {
+        EndingsTest::SetUp();
+        must_create("dev-1");
+        redis({"XGROUP", "CREATE", kPool, kGroup, "0", "MKSTREAM"});
+    }
+    void end_it() {
+        if (GetParam()) return remove();
+        runtime_->kill("dev-1");
+        ASSERT_TRUE(eventually([&] { return status("dev-1") == "FAILED"; }));
+    }
+    const char* reason() const { return GetParam() ? "cancelled" : "killed"; }
+    std::int64_t pending() { return redis({"XPENDING", kPool, kGroup}).elements.at(0).integer; }
+    std::vector<redis::StreamEntry> read_as(const std::string& worker) {
+        return redis::parse_xread(
+            redis({"XREADGROUP", "GROUP", kGroup, worker, "COUNT", "100", "STREAMS", kPool, ">"}));
+    }
+    void begin(const std::string& request) { std::ofstream(worker_state() / ("attempts-" + request)) << "1"; }
+};
+
+TEST_P(PoolTest, WhatItHadBegunIsAnsweredAndTheRestGoesToAnother) {
+    for (const auto* request : {"r-1", "r-2", "r-3", "r-4"}) ask_for(request, kPool);
+    redis({"XADD", kPool, "*", "request_id", "r-5", "task_id", "t-1", "project_id", "p", "prompt", "12", "timeout",
+           "60", "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"});
+    ASSERT_EQ(read_as("dev-1").size(), 5u);
+    for (const auto* request : {"r-1", "r-2", "r-3"}) begin(request);
+    write_result("r-2");
+    write_result("r-3", true);  // only its acknowledgement is missing
+    end_it();
+    const auto first = answer("worker:developer:output", "r-1");
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->at("reason"), reason());
+    const auto second = answer("worker:developer:output", "r-2");
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second->at("status"), "success");
+    ASSERT_TRUE(eventually([&] { return pending() == 0; }));
+    const auto others = read_as("dev-2");
+    ASSERT_EQ(others.size(), 2u);
+    EXPECT_THAT(*others.at(0).field("data"), HasSubstr("r-4"));
+    EXPECT_EQ(*others.at(1).field("request_id"), "r-5") << "as it was written";
+    EXPECT_NE(others.at(1).field("traceparent"), nullptr);
+    for (const auto& consumer : redis({"XINFO", "CONSUMERS", kPool, kGroup}).elements)
+        EXPECT_EQ(consumer.elements.at(1).text, "dev-2");
+    // A killed one sends its last result once more, as Redis may have lost it: r-3 was begun last.
+    EXPECT_LE(messages("worker:developer:output").size(), GetParam() ? 2u : 3u);
+}
+
+Task<void> wait_for_work(redis::Client* client) {
+    auto reply = co_await client->command({"XREADGROUP", "GROUP", "developer-workers", "dev-1", "COUNT", "1", "BLOCK",
+                                           "20000", "STREAMS", "worker:developer:input", ">"},
+                                          std::chrono::seconds(30));
+    EXPECT_FALSE(reply) << "its connection should have ended";
+}
+
+TEST_P(PoolTest, AReadThatItLeftBehindTakesNothing) {
+    // Of which Redis does not know yet that nobody waits for it any more.
+    redis({"ACL", "SETUSER", "worker-dev-1", "on", ">secret", "~*", "+@all"});
+    auto address = redis_server_.address();
+    address.user = "worker-dev-1";
+    address.password = "secret";
+    redis::Client wrapper(io_.get_executor(), address, {.name = "left-behind"});
+    async::Scope scope(io_.get_executor());
+    scope.spawn("wrapper", wait_for_work(&wrapper));
+    ASSERT_TRUE(eventually([&] {
+        std::istringstream lines(redis({"CLIENT", "LIST"}).text);
+        for (std::string line; std::getline(lines, line);)
+            if (line.contains("name=left-behind ") && line.contains("flags=b")) return true;
+        return false;
+    }));
+    end_it();
+    ask_for("r-1", kPool);
+    EXPECT_EQ(pending(), 0);
+    EXPECT_EQ(read_as("dev-2").size(), 1u);
+    wrapper.close();
+    run(scope.stop());
+}
+
+INSTANTIATE_TEST_SUITE_P(Ends, PoolTest, ::testing::Bool(), [](const ::testing::TestParamInfo<bool>& p) {
+    return std::string(p.param ? "Deleted" : "Killed");
+});
 
 // Its answers go with it, so whoever waits for them sees them come.
 Task<void> read_answers(redis::Client* client, std::vector<std::string>* texts) {

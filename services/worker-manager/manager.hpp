@@ -192,6 +192,7 @@ class Manager {
     Task<void> on_body_end(BodyEnd end);
     Task<void> end(WorkerPtr worker, BodyEnd end);
     Task<Answers> answer_pending(WorkerPtr worker, Republish republish);
+    Task<Result<std::set<std::string>>> leave_pool(WorkerPtr worker);
 
     // people.cpp
     Result<void> prepare_front();

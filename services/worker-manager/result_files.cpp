@@ -34,6 +34,12 @@ bool was_published(const fs::path& state, const std::string& request_id) {
     return is_file_safe(request_id) && fs::exists(state / fmt::format("{}{}.published", kPrefix, request_id), ec);
 }
 
+bool was_begun(const fs::path& state, const std::string& request_id) {
+    std::error_code ec;
+    return is_file_safe(request_id) && (fs::exists(state / ("attempts-" + request_id), ec) ||
+                                        fs::exists(state / fmt::format("{}{}{}", kPrefix, request_id, kSuffix), ec));
+}
+
 bool has_result(const fs::path& state) { return last_result(state).has_value(); }
 
 Result<contracts::ResultFile> last_result(const fs::path& state) {

@@ -19,6 +19,8 @@ bool has_result(const std::filesystem::path& state);
 bool was_published(const std::filesystem::path& state, const std::string& request_id);
 // The newest one. "not_found": the worker has finished nothing.
 Result<contracts::ResultFile> last_result(const std::filesystem::path& state);
+// Whether the wrapper has taken this one up.
+bool was_begun(const std::filesystem::path& state, const std::string& request_id);
 // Whether the wrapper has taken up any request.
 bool any_request_begun(const std::filesystem::path& state);
 

@@ -54,6 +54,7 @@ struct Worker {
     std::map<std::string, std::string> watched;  // input stream -> last id seen: what comes after it wakes the worker
     int deaths = 0;                              // of its body since it answered anything
     std::set<std::string> answered;              // entries of its inputs, in its stead after its end
+    bool left_pool = false;                      // what it took from the shared stream is settled
     Turn turn;
     asio::cancellation_signal interrupt;  // of the creation's step that is under way
 };
