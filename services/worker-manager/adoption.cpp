@@ -117,7 +117,36 @@ void Manager::resume(WorkerPtr worker) {
     scope_.spawn("token of " + row.worker_id, renew_token(worker));
     // What was said to it meanwhile is not known; it goes to sleep again.
     if (row.state == WorkerState::PAUSED) scope_.spawn("wake " + row.worker_id, wake(worker));
+    if (row.body_id.empty()) return scope_.spawn("body of " + row.worker_id, find_body(worker));
     log::info("worker adopted", {{"worker_id", row.worker_id}, {"body", row.body_id}});
+}
+
+// A former manager died while it made another body for it (revive()), before it could note which: taken over when it is
+// there, else lost like any other.
+Task<void> Manager::find_body(WorkerPtr worker) {
+    auto& row = worker->row;
+    {
+        auto held = co_await worker->turn.take();
+        auto bodies = co_await runtime_->list();
+        while (!bodies) {  // unknown, not dead
+            if (!worker->alive()) co_return;
+            co_await async::sleep_for(std::chrono::seconds(1));
+            bodies = co_await runtime_->list();
+        }
+        if (!worker->alive()) co_return;
+        for (const auto& body : *bodies)
+            if (body.worker_id == row.worker_id && body.attempt == row.attempt && body.running)
+                row.body_id = body.body_id;
+        if (!row.body_id.empty()) {
+            auto saved = co_await save(worker, {status_item(*worker)});
+            if (!saved)
+                log::error("the body of a worker was not recorded",
+                           {{"worker_id", row.worker_id}, {"error", saved.error().message}});
+            log::info("worker adopted", {{"worker_id", row.worker_id}, {"body", row.body_id}});
+            co_return;
+        }
+    }
+    co_await end(worker, {row.worker_id, "", {}, false});
 }
 
 // A worker may live longer than its token. The former one goes when the gateway has the next.

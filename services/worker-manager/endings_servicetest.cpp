@@ -90,6 +90,22 @@ TEST_F(EndingsTest, AnEndedWorkerRepeatsNothingWhenItIsDeleted) {
     EXPECT_EQ(messages("worker:developer:output").size(), 1u);
 }
 
+TEST_F(EndingsTest, ACreationWhoseWrapperSpokeFirstIsStillAnsweredByTheNextManager) {
+    runtime_->hold_starts = true;
+    send(create_message("dev-1", "c-1"));
+    ASSERT_TRUE(eventually([&] { return runtime_->starts == 1; }));
+    send({{"worker_id", "dev-1"}, {"event", "started"}}, "worker:lifecycle");
+    ASSERT_TRUE(eventually([&] {
+        const auto groups = redis({"XINFO", "GROUPS", "worker:lifecycle"}).elements.at(0).elements;
+        return groups.at(5).integer == 0 && groups.at(7).text != "0-0";  // read and acknowledged
+    }));
+    stop();
+    runtime_->hold_starts = false;
+    start();
+    EXPECT_EQ(answered(create_message("dev-1", "c-1"))["success"], true);
+    EXPECT_TRUE(runtime_->runs("dev-1"));
+}
+
 class PoolTest : public EndingsTest, public ::testing::WithParamInterface<bool> {
   protected:
     static constexpr auto kPool = "worker:developer:input";

@@ -59,6 +59,7 @@ class Manager {
     // adoption.cpp
     Task<Result<void>> load_workers();
     void resume(WorkerPtr worker);
+    Task<void> find_body(WorkerPtr worker);
     Task<void> reconcile();  // with the bodies that are there
     Task<Result<std::vector<Body>>> end_missing_bodies();
     Task<void> look_for_missing_bodies();

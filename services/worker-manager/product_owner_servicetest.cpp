@@ -131,6 +131,36 @@ TEST_F(ProductOwnerTest, ABodyThatDiesAgainAndAgainIsGivenUp) {
     EXPECT_EQ(answer("worker:responses:po", "again").value_or(boost::json::object{})["success"], true);
 }
 
+TEST_F(ProductOwnerTest, AManagerThatDiesBeforeItMakesAnotherBodyIsFollowedByOneThatDoes) {
+    start();
+    create("po-1");
+    runtime_->start_error = Error{ErrorCategory::transient, "unavailable", "the engine does not answer", {}};
+    runtime_->kill("po-1");
+    ASSERT_TRUE(eventually([&] { return redis({"HGET", "worker:status:po-1", "container_id"}).text.empty(); }));
+    stop();
+    runtime_->start_error.reset();
+    start();
+    EXPECT_TRUE(eventually([&] { return runtime_->starts == 2 && runtime_->runs("po-1"); }));
+    EXPECT_EQ(status("po-1"), "RUNNING");
+}
+
+TEST_F(ProductOwnerTest, ABodyThatItsMakerCouldNotNoteIsTakenOver) {
+    start();
+    create("po-1");
+    runtime_->hold_starts = true;
+    runtime_->kill("po-1");
+    ASSERT_TRUE(eventually([&] { return runtime_->starts == 2; }));
+    stop();
+    runtime_->hold_starts = false;
+    start();
+    ASSERT_TRUE(eventually([&] { return !redis({"HGET", "worker:status:po-1", "container_id"}).text.empty(); }));
+    EXPECT_TRUE(runtime_->runs("po-1"));
+    EXPECT_EQ(runtime_->starts, 2) << "what a person had begun in it goes on";
+    // Its end is noticed.
+    runtime_->kill("po-1");
+    EXPECT_TRUE(eventually([&] { return runtime_->starts == 3 && runtime_->runs("po-1"); }));
+}
+
 TEST_F(ProductOwnerTest, OneThatWasRemovedIdleComesBackWhenItIsSpokenTo) {
     options_.idle = {std::chrono::milliseconds(30), std::chrono::milliseconds(200)};
     start();

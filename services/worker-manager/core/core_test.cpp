@@ -144,6 +144,10 @@ TEST(Lifecycle, TheUsualLife) {
               WorkerState::COMPLETED);
     EXPECT_EQ(after(WorkerState::STARTING, LifeEvent::wrapper_stopped, true), WorkerState::STARTING)
         << "an earlier body's last word";
+    EXPECT_EQ(after(WorkerState::STARTING, LifeEvent::wrapper_started, true), WorkerState::STARTING)
+        << "its creator was not told yet";
+    EXPECT_EQ(after(WorkerState::COMPLETED, LifeEvent::wrapper_started, true), WorkerState::RUNNING)
+        << "in another body";
     EXPECT_EQ(answered_status(WorkerState::PAUSED), contracts::WorkerStatus::running);
     EXPECT_EQ(answered_status(WorkerState::COMPLETED), contracts::WorkerStatus::stopped);
     EXPECT_EQ(answered_status(WorkerState::QUEUED), contracts::WorkerStatus::starting);

@@ -13,7 +13,9 @@ WorkerState after(WorkerState state, LifeEvent event, bool body_alive) {
         case LifeEvent::body_started:
         case LifeEvent::created:
             return state == QUEUED || state == STARTING ? RUNNING : state;
+        // One that is being made runs when its creation is done: a manager that dies before that makes it again.
         case LifeEvent::wrapper_started:
+            if (state == QUEUED || state == STARTING) return state;
             return body_alive && state != PAUSED ? RUNNING : state;
         case LifeEvent::paused:
             return body_alive && state == RUNNING ? PAUSED : state;
@@ -22,7 +24,7 @@ WorkerState after(WorkerState state, LifeEvent event, bool body_alive) {
         // A wrapper that ended one request is there for the next one; its failure is the request's, not its own.
         case LifeEvent::wrapper_completed:
         case LifeEvent::wrapper_failed:
-            return body_alive && state == STARTING ? RUNNING : state;
+            return state;
         case LifeEvent::wrapper_stopped:
             // Of one that is being made: an earlier body's last word, late.
             if (state == QUEUED || state == STARTING) return state;

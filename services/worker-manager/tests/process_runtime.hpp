@@ -54,6 +54,7 @@ class ProcessRuntime final : public WorkerRuntime {
         pids_[spec.worker_id] = pid;
         std::shared_ptr<process::Child> shared = std::move(*started);
         scope_.spawn("body " + spec.worker_id, wait(spec.worker_id, pid, shared));
+        while (hold_starts) co_await async::sleep_for(std::chrono::milliseconds(5));
         co_return body_id(pid);
     }
     Task<Result<void>> remove(std::string worker_id, std::chrono::milliseconds) override {
@@ -83,7 +84,8 @@ class ProcessRuntime final : public WorkerRuntime {
     Task<Result<std::vector<Body>>> list() override {
         if (unreachable) co_return fail(ErrorCategory::transient, "unavailable", "the engine does not answer");
         std::vector<Body> out;
-        for (const auto& [id, pid] : pids_) out.push_back({id, body_id(pid), 1, ::kill(pid, 0) == 0});
+        for (const auto& [id, pid] : pids_)
+            out.push_back({id, body_id(pid), specs.at(id).attempt, ::kill(pid, 0) == 0});
         for (const auto& body : strangers) out.push_back(body);
         co_return out;
     }
@@ -130,6 +132,7 @@ class ProcessRuntime final : public WorkerRuntime {
     int removals = 0;
     bool hold_images = false;
     bool hold_removals = false;
+    bool hold_starts = false;  // the body runs, nobody is told
     bool unreachable = false;
     bool mark_out_of_memory = false;
     bool silent = false;  // ends leave no trace, as of a container that somebody removed
