@@ -9,19 +9,6 @@
 
 namespace codegen::wrapper {
 
-std::string entry_text(const redis::StreamEntry& entry) {
-    if (const auto* data = entry.field("data")) return *data;
-    boost::json::object fields;
-    for (const auto& [name, value] : entry.fields) {
-        // Stream fields are text; these members are not.
-        const bool typed = name == "timeout" || name == "budget_usd" || name == "allowed_commands" || name == "user_id";
-        auto parsed =
-            typed ? json::parse_any(value) : json::Parsed<boost::json::value>(boost::json::value(valid_utf8(value)));
-        fields[name] = parsed ? std::move(*parsed) : boost::json::value(valid_utf8(value));
-    }
-    return boost::json::serialize(fields);
-}
-
 Result<Job> read_job(contracts::WorkerType type, const std::string& text) {
     Job job;
     if (type == contracts::WorkerType::po) {

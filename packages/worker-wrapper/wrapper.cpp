@@ -8,6 +8,7 @@
 #include "packages/worker-wrapper/log.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/base/trace.hpp"
+#include "shared/contracts/input_entry.hpp"
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/streams.hpp"
 
@@ -197,7 +198,7 @@ void Wrapper::before_wait() {
 
 void Wrapper::take_entry(const InputStream& from, const redis::StreamEntry& entry) {
     if (stopping_ || held_entries_.contains({from.stream, entry.id})) return;
-    const std::string text = entry_text(entry);
+    const std::string text = contracts::input_text(entry.fields);
     auto job = read_job(config_.worker_type, text);
     if (!job) return bury(from, entry, text, job.error(), 1);
     job->stream = from.stream;

@@ -18,6 +18,8 @@
 #include "packages/worker-wrapper/result_store.hpp"
 #include "packages/worker-wrapper/run_lifecycle.hpp"
 #include "packages/worker-wrapper/sandbox.hpp"
+#include "shared/contracts/input_entry.hpp"
+#include "shared/resp/resp.hpp"
 #include "shared/testing/temp_directory.hpp"
 
 namespace codegen::wrapper {
@@ -416,7 +418,7 @@ TEST(AgentSocketLine, Answers) {
 TEST(InputMessage, OlderWritersAndErrors) {
     redis::StreamEntry entry{
         "s", "1-0", {{"request_id", "r1"}, {"task_id", "t"}, {"project_id", "p"}, {"prompt", "12"}, {"timeout", "5"}}};
-    auto job = read_job(contracts::WorkerType::developer, entry_text(entry));
+    auto job = read_job(contracts::WorkerType::developer, contracts::input_text(entry.fields));
     ASSERT_TRUE(job) << job.error().message;
     EXPECT_EQ(job->prompt, "12");
     EXPECT_EQ(job->timeout_seconds, 5);

@@ -7,6 +7,7 @@
 #include "services/worker-manager/manager.hpp"
 #include "services/worker-manager/result_files.hpp"
 #include "shared/base/trace.hpp"
+#include "shared/contracts/input_entry.hpp"
 #include "shared/contracts/streams.hpp"
 #include "shared/logging/log.hpp"
 
@@ -22,9 +23,7 @@ struct Asked {
 
 // Best effort: an entry that is no request has nobody waiting for an answer.
 std::optional<Asked> request_of(const redis::StreamEntry& entry) {
-    const auto* data = entry.field("data");
-    if (!data) return {};
-    auto input = json::parse<contracts::DeveloperWorkerInput>(*data);
+    auto input = json::parse<contracts::DeveloperWorkerInput>(contracts::input_text(entry.fields));
     if (!input) return {};
     return Asked{input->request_id, input->task_id};
 }

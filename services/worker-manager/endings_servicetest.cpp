@@ -90,6 +90,16 @@ TEST_F(EndingsTest, AnEndedWorkerRepeatsNothingWhenItIsDeleted) {
     EXPECT_EQ(messages("worker:developer:output").size(), 1u);
 }
 
+TEST_F(EndingsTest, ARequestInPlainFieldsIsAnsweredToo) {
+    must_create("dev-1");
+    redis({"XADD", "worker:dev-1:input", "*", "request_id", "r-1", "task_id", "t-1", "project_id", "p", "prompt", "12",
+           "timeout", "60"});
+    runtime_->kill("dev-1");
+    const auto said = answer("worker:developer:output", "r-1");
+    ASSERT_TRUE(said);
+    EXPECT_EQ(said->at("task_id"), "t-1");
+}
+
 TEST_F(EndingsTest, ACreationWhoseWrapperSpokeFirstIsStillAnsweredByTheNextManager) {
     runtime_->hold_starts = true;
     send(create_message("dev-1", "c-1"));

@@ -4,6 +4,7 @@
 #include "services/worker-manager/core/context.hpp"
 #include "services/worker-manager/manager.hpp"
 #include "services/worker-manager/result_files.hpp"
+#include "shared/contracts/input_entry.hpp"
 #include "shared/contracts/keys.hpp"
 #include "shared/contracts/streams.hpp"
 #include "shared/logging/log.hpp"
@@ -88,9 +89,7 @@ Task<Answers> Manager::answer_person(WorkerPtr worker) {
         for (const auto& entry : entries) {
             if (!worker->answered.insert(stream + " " + entry.id).second) continue;
             std::vector<redis::Arguments> commands;
-            const auto* data = entry.field("data");
-            if (const auto input = data ? json::parse<contracts::POWorkerInput>(*data)
-                                        : json::Parsed<contracts::POWorkerInput>(std::unexpect)) {
+            if (const auto input = json::parse<contracts::POWorkerInput>(contracts::input_text(entry.fields))) {
                 contracts::POWorkerOutput output;
                 const auto result = read_result(directories(row.worker_id).state(), input->request_id);
                 if (result && result->po_output) {

@@ -161,6 +161,18 @@ TEST_F(ProductOwnerTest, ABodyThatItsMakerCouldNotNoteIsTakenOver) {
     EXPECT_TRUE(eventually([&] { return runtime_->starts == 3 && runtime_->runs("po-1"); }));
 }
 
+TEST_F(ProductOwnerTest, WhatOlderWritersSentIsAnsweredToo) {
+    start();
+    create("po-1");
+    make_groups("po-1");
+    redis({"XADD", "worker:po:po-1:input", "*", "request_id", "r1", "user_id", "1", "prompt", "12"});
+    runtime_->start_error = Error{ErrorCategory::permanent, "invalid", "no such image", {}};
+    runtime_->kill("po-1");
+    const auto said = answer("worker:po:po-1:output", "r1");
+    ASSERT_TRUE(said);
+    EXPECT_EQ(said->at("user_id"), 1);
+}
+
 TEST_F(ProductOwnerTest, OneThatWasRemovedIdleComesBackWhenItIsSpokenTo) {
     options_.idle = {std::chrono::milliseconds(30), std::chrono::milliseconds(200)};
     start();

@@ -4,9 +4,11 @@
 #include <string>
 #include <string_view>
 
+#include "shared/base/utf8.hpp"
+
 namespace codegen::agents {
 
-std::string valid_utf8(std::string_view bytes);                       // bad bytes become U+FFFD
+using codegen::valid_utf8;
 std::string shortened(std::string_view utf8, std::size_t max_bytes);  // cut between characters
 
 // Bytes in, lines out (without their end; "\r\n" counts as one). A line beyond `limit` is handed over cut, once.
