@@ -3,6 +3,7 @@
 
 #include "shared/base/ids.hpp"
 #include "tests/harness/control_plane.hpp"
+#include "tests/harness/direct_worker.hpp"
 #include "tests/harness/runtimes.hpp"
 
 namespace codegen::testing {
@@ -35,6 +36,38 @@ TEST_P(Failures, AKilledBodyEndsTheTaskWithinFiveSeconds) {
     EXPECT_EQ(record.at("status").as_string(), "failed");
     EXPECT_EQ(plane.reason(record), "killed") << boost::json::serialize(record);
     eventually("the agent is gone as well", [&] { return processes_with("sleep " + mark).empty(); }, 5s);
+}
+
+TEST_P(Failures, APooledRequestOfAKilledWorkerIsAnsweredAndWhatItHadNotBegunIsDoneByAnother) {
+    ControlPlane plane({.runtime = runtime()});
+    const auto project = plane.create_project("p");
+    const auto pooled = [&](const std::string& worker, const std::string& command) {
+        auto config = direct_config(worker, {"bash", "-c", command});
+        config["pool"] = true;
+        const auto made = create_directly(plane, std::move(config));
+        EXPECT_EQ(made.at("success"), true) << boost::json::serialize(made);
+    };
+    const auto ask = [&](const std::string& prompt) {
+        const auto request = new_uuid();
+        plane.redis({"XADD", "worker:developer:input", "*", "request_id", request, "task_id", new_uuid(), "project_id",
+                     project, "prompt", prompt, "timeout", "60"});
+        return request;
+    };
+    const auto first = direct_name();
+    pooled(first, "touch begun; sleep 600");
+    const auto begun = ask("one");
+    ASSERT_TRUE(eventually("the agent runs", [&] {
+        return std::filesystem::exists(plane.worker_directory(first) / "workspace" / "begun");
+    }));
+    // As if Redis had handed it to the worker in the moment of its death.
+    const auto taken = ask("two");
+    plane.redis(
+        {"XREADGROUP", "GROUP", "developer-workers", first, "COUNT", "1", "STREAMS", "worker:developer:input", ">"});
+    plane.kill_body(first);
+    EXPECT_EQ(direct_answer(plane, "worker:developer:output", begun).at("reason"), "killed");
+    pooled(direct_name(), "orchestrator result --status success --summary done");
+    EXPECT_EQ(direct_answer(plane, "worker:developer:output", taken).at("status"), "success");
+    EXPECT_EQ(plane.stream("worker:developer:output").size(), 2u) << "one result for each request";
 }
 
 TEST_P(Failures, OutOfMemory) {
