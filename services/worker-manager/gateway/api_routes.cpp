@@ -1,12 +1,13 @@
 #include "services/worker-manager/gateway/api_routes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json.hpp>
 
 namespace codegen::worker_manager {
 namespace {
 
-using Actions = std::optional<std::vector<std::string>>;
+constexpr std::string_view kTasks = "/api/tasks";
 
 std::vector<std::string_view> segments_of(std::string_view path) {
     std::vector<std::string_view> out;
@@ -19,46 +20,89 @@ std::vector<std::string_view> segments_of(std::string_view path) {
     return out;
 }
 
-Actions starting(std::string_view body) {
+// The text of `field` in a body that is an object; "" otherwise.
+std::string field_of(std::string_view body, std::string_view field) {
     boost::system::error_code ec;
     const auto value = boost::json::parse(body, ec);
     const auto* object = ec ? nullptr : value.if_object();
-    const auto* type = object ? object->if_contains("type") : nullptr;
-    const auto* name = type ? type->if_string() : nullptr;
-    if (name && *name == "deploy") return {{"deploy.start"}};
-    return {{"engineering.start"}};  // the API refuses what is neither
+    const auto* found = object ? object->if_contains(field) : nullptr;
+    const auto* text = found ? found->if_string() : nullptr;
+    return text ? std::string(*text) : std::string();
 }
 
-const std::vector<std::string> kTaskReaders{"engineering.status", "engineering.wait", "deploy.status", "project.tasks"};
+// Which of its actions a body asks for. The API refuses what is neither.
+std::string by_body(std::string_view pattern, std::string_view body) {
+    if (pattern == kTasks) return field_of(body, "type") == "deploy" ? "deploy.start" : "engineering.start";
+    return field_of(body, "command") == "resume" ? "engineering.resume" : "engineering.cancel";
+}
 
-Actions reading(const std::vector<std::string_view>& path) {
-    const auto& resource = path[1];
-    const bool one = path.size() == 3;
-    const bool all = path.size() == 2;
-    if (resource == "health" && all) return {std::vector<std::string>{}};
-    if (resource == "projects" && all) return {{"project.list", "diagnose.projects"}};
-    if (resource == "projects" && one) return {{"project.get"}};
-    if (resource == "tasks" && (all || one)) return kTaskReaders;
-    if ((resource == "task-executions" || resource == "task_executions") && (all || one)) return kTaskReaders;
-    if (resource == "servers" && (all || one)) return {{"infra.servers"}};
-    if (resource == "incidents" && (all || one)) return {{"infra.incidents"}};
-    return {};
+constexpr std::string_view kTaskReaders = "engineering.status,engineering.wait,deploy.status";
+
+// What services/api opens to workers, and with which actions; api_routes_test.cpp compares the two. A literal segment
+// stands before a parameter in its place.
+constexpr auto kRoutes = std::to_array<WorkerRoute>({
+    {"GET", "/api/health", ""},
+    {"POST", "/api/projects", "project.create"},
+    {"GET", "/api/projects", "project.list"},
+    {"GET", "/api/projects/{id}", "project.get"},
+    {"POST", kTasks, "engineering.start,deploy.start", true},
+    {"GET", kTasks, "project.tasks"},
+    {"GET", "/api/tasks/{id}",
+     "engineering.status,engineering.wait,deploy.status,worker.list,worker.show,worker.logs,worker.exec,worker.delete"},
+    {"POST", "/api/workflow-commands", "engineering.cancel,engineering.resume", true},
+    {"GET", "/api/task-executions", kTaskReaders},
+    {"GET", "/api/task-executions/{id}", kTaskReaders},
+    {"GET", "/api/servers", "infra.servers"},
+    {"GET", "/api/servers/{handle}", "infra.servers"},
+    {"GET", "/api/servers/{handle}/ports", "infra.servers"},
+    {"GET", "/api/servers/{handle}/incidents", "infra.incidents"},
+    {"GET", "/api/servers/{handle}/services", "infra.servers"},
+    {"GET", "/api/allocations", "infra.servers"},
+    {"GET", "/api/allocations/{id}", "infra.servers"},
+    {"GET", "/api/incidents", "infra.incidents"},
+    {"GET", "/api/incidents/active", "infra.incidents"},
+    {"GET", "/api/incidents/{id}", "infra.incidents"},
+    {"GET", "/api/service-deployments", "infra.servers"},
+    {"GET", "/api/service-deployments/{id}", "infra.servers"},
+    {"POST", "/api/rag/query", "project.get"},
+    {"GET", "/api/rag/summaries", "project.get"},
+});
+
+// As the API reads it: "_" for "-" in the name of a resource.
+bool same_segment(std::string_view pattern, std::string_view part) {
+    if (pattern.starts_with('{')) return true;
+    return std::ranges::equal(pattern, part, [](char a, char b) { return a == b || (a == '-' && b == '_'); });
+}
+
+const WorkerRoute* find_route(std::string_view method, std::string_view path) {
+    const auto parts = segments_of(path);
+    if (method == "HEAD") method = "GET";
+    const auto found = std::ranges::find_if(kRoutes, [&](const WorkerRoute& route) {
+        return route.method == method && std::ranges::equal(segments_of(route.pattern), parts, same_segment);
+    });
+    return found == kRoutes.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> split(std::string_view list) {
+    std::vector<std::string> out;
+    while (!list.empty()) {
+        const auto comma = std::min(list.find(','), list.size());
+        out.emplace_back(list.substr(0, comma));
+        list.remove_prefix(std::min(comma + 1, list.size()));
+    }
+    return out;
 }
 
 }  // namespace
 
+std::span<const WorkerRoute> worker_routes() { return kRoutes; }
+
 std::optional<std::vector<std::string>> actions_for(std::string_view method, std::string_view target,
                                                     std::string_view body) {
-    const auto path = target.substr(0, target.find('?'));
-    const auto parts = segments_of(path);
-    if (parts.size() < 2 || parts[0] != "api") return {};
-    if (method == "GET" || method == "HEAD") return reading(parts);
-    if (method == "POST" && parts.size() == 2 && parts[1] == "projects") return {{"project.create"}};
-    if (method == "POST" && parts.size() == 2 && parts[1] == "tasks") return starting(body);
-    // The API looks which of the two it is.
-    if (method == "POST" && parts.size() == 2 && parts[1] == "workflow-commands")
-        return {{"engineering.cancel", "engineering.resume"}};
-    return {};
+    const auto* route = find_route(method, target.substr(0, target.find('?')));
+    if (!route) return {};
+    if (route->by_body) return {{by_body(route->pattern, body)}};
+    return split(route->actions);
 }
 
 bool is_plain_path(std::string_view path) {
