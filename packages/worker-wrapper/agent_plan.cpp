@@ -4,6 +4,7 @@
 
 #include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/sandbox.hpp"
+#include "shared/contracts/permissions.hpp"
 #include "shared/json/enum.hpp"
 
 namespace codegen::wrapper {
@@ -75,9 +76,7 @@ std::map<std::string, std::string> agent_environment(const WrapperConfig& config
     set("AGENT_TYPE", std::string(json::name_of(config.agent_type)));
     set("API_URL", "http+unix:///run/codegen/http.sock");
     set("CODEGEN_GATEWAY", std::string(kGateway));
-    const auto& allowed =
-        job.developer && job.developer->allowed_commands ? *job.developer->allowed_commands : config.allowed_commands;
-    set("ALLOWED_COMMANDS", joined(allowed, ","));
+    set("ALLOWED_COMMANDS", joined(commands_of(config, &job), ","));
     set("REQUEST_ID", job.request_id);
     if (!job.traceparent.empty()) set("TRACEPARENT", job.traceparent);
     if (!session_id.empty()) set("SESSION_ID", session_id);
@@ -137,12 +136,9 @@ LaunchPlan git_plan(const WrapperConfig& config, std::vector<std::string> argume
     return plan;
 }
 
-bool allows(const std::vector<std::string>& patterns, std::string_view command) {
-    return std::ranges::any_of(patterns, [&](std::string_view pattern) {
-        if (pattern == "*" || pattern == command) return true;
-        if (!pattern.ends_with(".*")) return false;
-        return command.starts_with(pattern.substr(0, pattern.size() - 1));
-    });
+std::vector<std::string> commands_of(const WrapperConfig& config, const Job* job) {
+    if (job == nullptr || !job->developer || !job->developer->allowed_commands) return config.allowed_commands;
+    return contracts::allowed_by_both(config.allowed_commands, *job->developer->allowed_commands);
 }
 
 }  // namespace codegen::wrapper

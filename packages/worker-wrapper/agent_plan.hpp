@@ -19,7 +19,8 @@ LaunchPlan agent_plan(const contracts::WrapperConfig& config, const Job& job, co
 std::map<std::string, std::string> git_environment(const contracts::WrapperConfig& config);
 LaunchPlan git_plan(const contracts::WrapperConfig& config, std::vector<std::string> arguments);
 
-// Whether `command` ("result") is in the list of patterns: "*", "project.*", "result". Empty allows nothing.
-bool allows(const std::vector<std::string>& patterns, std::string_view command);
+// What the worker may use while it works on `job`: of its configuration, what the request permits too. Null: no
+// request.
+std::vector<std::string> commands_of(const contracts::WrapperConfig& config, const Job* job);
 
 }  // namespace codegen::wrapper

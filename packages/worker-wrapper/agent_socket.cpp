@@ -9,10 +9,10 @@
 #include <cerrno>
 #include <cstring>
 
-#include "packages/worker-wrapper/agent_plan.hpp"
 #include "packages/worker-wrapper/log.hpp"
 #include "packages/worker-wrapper/privileges.hpp"
 #include "packages/worker-wrapper/unix_socket.hpp"
+#include "shared/contracts/permissions.hpp"
 #include "shared/json/json.hpp"
 
 namespace codegen::wrapper {
@@ -39,7 +39,7 @@ std::string answer_agent_line(std::string_view line, const std::vector<std::stri
     if (command->get_string() != "result")
         return refusal("invalid",
                        "command: unknown value \"" + std::string(command->get_string()) + "\", expected result");
-    if (!allows(allowed_commands, "result")) {
+    if (!contracts::allows(allowed_commands, "result")) {
         boost::json::array allowed(allowed_commands.begin(), allowed_commands.end());
         return boost::json::serialize(boost::json::object{{"success", false},
                                                           {"error", "permission_denied"},

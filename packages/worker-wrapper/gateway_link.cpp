@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstBackoff{20};
 constexpr std::chrono::milliseconds kLongestBackoff{500};
+constexpr std::size_t kMostCommands = 32u << 10;  // bytes of one announcement
 constexpr std::size_t kLongestMessage = 16384;
 
 double amount(const boost::json::object& object, std::string_view name) {
@@ -45,8 +46,16 @@ GatewayLink::~GatewayLink() {
 
 void GatewayLink::start() { connect(); }
 
-void GatewayLink::begin(std::string request_id, std::optional<double> budget_usd) {
-    run_ = Announced{std::move(request_id), budget_usd};
+void GatewayLink::begin(std::string request_id, std::optional<double> budget_usd,
+                        std::optional<std::vector<std::string>> allowed_commands) {
+    std::size_t bytes = 0;
+    for (const auto& command : allowed_commands.value_or(std::vector<std::string>())) bytes += command.size() + 3;
+    if (bytes > kMostCommands) {
+        log("warning", "the request's allowed_commands are too long to be told to the gateway; it permits none of them",
+            {{"request_id", request_id}, {"bytes", std::to_string(bytes)}, {"limit", std::to_string(kMostCommands)}});
+        allowed_commands->clear();
+    }
+    run_ = Announced{std::move(request_id), budget_usd, std::move(allowed_commands)};
     announce();
 }
 
@@ -106,8 +115,11 @@ void GatewayLink::take_line(std::string_view line) {
 }
 
 void GatewayLink::announce() {
-    if (!run_) return;
+    if (!run_) return say(R"({"idle":true})");
     boost::json::object message{{"run", run_->request_id}};
+    if (run_->allowed_commands)
+        message["allowed_commands"] =
+            boost::json::array(run_->allowed_commands->begin(), run_->allowed_commands->end());
     if (run_->budget_usd) message["budget_usd"] = *run_->budget_usd;
     if (run_->tokens > 0) message["tokens"] = run_->tokens;
     if (run_->usd > 0) message["usd"] = run_->usd;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "packages/worker-wrapper/agent_names.hpp"
 #include "packages/worker-wrapper/loop.hpp"
@@ -25,13 +26,16 @@ class GatewayLink {
     GatewayLink& operator=(const GatewayLink&) = delete;
 
     void start();
-    void begin(std::string request_id, std::optional<double> budget_usd);
-    void end();  // of that run
+    // `allowed_commands`: of the worker's, those that the request permits; absent: all of them.
+    void begin(std::string request_id, std::optional<double> budget_usd,
+               std::optional<std::vector<std::string>> allowed_commands);
+    void end();  // of that run: no process of it is left
 
   private:
     struct Announced {
         std::string request_id;
         std::optional<double> budget_usd;
+        std::optional<std::vector<std::string>> allowed_commands;
         double tokens = 0;  // as the gateway has told
         double usd = 0;
     };

@@ -3,6 +3,7 @@
 #include <csignal>
 
 #include "packages/worker-wrapper/agent_names.hpp"
+#include "packages/worker-wrapper/agent_plan.hpp"
 #include "packages/worker-wrapper/inner_engine.hpp"
 #include "packages/worker-wrapper/input_message.hpp"
 #include "packages/worker-wrapper/log.hpp"
@@ -68,13 +69,11 @@ Wrapper::Wrapper(Loop& loop, contracts::WrapperConfig config, std::string own_pr
       body_(loop, config_, std::move(own_program)),
       agent_socket_(loop,
                     [this](std::string_view line) {
-                        const bool own = run_ && run_->job().developer && run_->job().developer->allowed_commands;
-                        return answer_agent_line(
-                            line, own ? *run_->job().developer->allowed_commands : config_.allowed_commands,
-                            [this](contracts::AgentVerdict verdict) {
-                                return run_ ? run_->take_verdict(std::move(verdict))
-                                            : std::string("no request is running");
-                            });
+                        return answer_agent_line(line, commands_of(config_, run_ ? &run_->job() : nullptr),
+                                                 [this](contracts::AgentVerdict verdict) {
+                                                     return run_ ? run_->take_verdict(std::move(verdict))
+                                                                 : std::string("no request is running");
+                                                 });
                     }),
       events_(kBufferedEvents, kBufferedBytes),
       transcript_(config_.state_directory + "/transcript.ndjson", static_cast<std::size_t>(config_.record_limit)),
@@ -292,7 +291,9 @@ void Wrapper::begin(Job job) {
     };
     hooks.output = [this](std::string_view bytes) { raw_output_.append(bytes); };
     hooks.done = [this](contracts::ResultFile file) { end(std::move(file)); };
-    gateway_.begin(job.request_id, job.developer ? job.developer->budget_usd : std::nullopt);
+    const bool bound = job.developer && job.developer->allowed_commands;
+    gateway_.begin(job.request_id, job.developer ? job.developer->budget_usd : std::nullopt,
+                   bound ? std::optional(commands_of(config_, &job)) : std::nullopt);
     run_ = std::make_unique<AgentRun>(loop_, config_, body_, std::move(job), session_id_, std::move(hooks));
     run_->start();
 }

@@ -224,7 +224,23 @@ TEST_P(Worker, TheGatewayEndsARunThatMayNotGoOn) {
     EXPECT_THAT(result.error.value_or(""), HasSubstr("0.1200 USD"));
     EXPECT_EQ(TestWorker::processes_with(time), 0);
     ASSERT_TRUE(wait_until([&] { return gateway.heard().contains("ended"); }));
-    EXPECT_EQ(gateway.heard(), "{\"run\":\"r1\",\"budget_usd\":1E-1}\n{\"ended\":\"r1\"}\n");
+    EXPECT_THAT(gateway.heard(), ::testing::EndsWith("{\"run\":\"r1\",\"budget_usd\":1E-1}\n{\"ended\":\"r1\"}\n"));
+}
+
+TEST_P(Worker, TheGatewayHearsWhatTheRequestPermits) {
+    TestWorker worker(GetParam(), kSuccess);
+    worker.config.allowed_commands = {"project.*", "result"};
+    const ControlEnd gateway(worker, "");
+    worker.start();
+    worker.send_raw(
+        R"({"request_id":"r1","task_id":"t1","project_id":"p1","prompt":"x","allowed_commands":["*","project.get"]})");
+    worker.send_raw(
+        R"({"request_id":"r2","task_id":"t1","project_id":"p1","prompt":"x","allowed_commands":["result","deploy.start"]})");
+    EXPECT_EQ(worker.expect_result("r1").status, ResultStatus::success);
+    EXPECT_EQ(worker.expect_result("r2").status, ResultStatus::success);
+    ASSERT_TRUE(wait_until([&] { return gateway.heard().contains(R"({"ended":"r2"})"); }));
+    EXPECT_THAT(gateway.heard(), HasSubstr(R"({"run":"r1","allowed_commands":["project.*","result","project.get"]})"));
+    EXPECT_THAT(gateway.heard(), HasSubstr(R"({"run":"r2","allowed_commands":["result"]})"));
 }
 
 TEST_P(Worker, AGatewayThatIsBackHearsWhatItsPredecessorHadCounted) {

@@ -388,12 +388,21 @@ TEST(Oom, ReadsBothCgroupVersions) {
     EXPECT_FALSE(parse_oom_kills("under_oom 0\n"));
 }
 
-TEST(Allows, Patterns) {
-    EXPECT_TRUE(allows({"result"}, "result"));
-    EXPECT_TRUE(allows({"*"}, "result"));
-    EXPECT_TRUE(allows({"project.*"}, "project.get"));
-    EXPECT_FALSE(allows({"project.*"}, "projects.get"));
-    EXPECT_FALSE(allows({}, "result"));
+TEST(CommandsOf, ARequestNarrowsAndNeverWidens) {
+    contracts::WrapperConfig config;
+    config.allowed_commands = {"project.*", "respond"};
+    EXPECT_THAT(commands_of(config, nullptr), ElementsAre("project.*", "respond"));
+    Job job;
+    EXPECT_THAT(commands_of(config, &job), ElementsAre("project.*", "respond")) << "a Product Owner's names none";
+    job.developer.emplace();
+    EXPECT_THAT(commands_of(config, &job), ElementsAre("project.*", "respond"));
+    job.developer->allowed_commands = {"project.get", "result"};
+    EXPECT_THAT(commands_of(config, &job), ElementsAre("project.get")) << "the configuration has no result";
+    EXPECT_EQ(agent_environment(config, job, "").at("ALLOWED_COMMANDS"), "project.get");
+    job.developer->allowed_commands = {"*"};
+    EXPECT_THAT(commands_of(config, &job), ElementsAre("project.*", "respond"));
+    job.developer->allowed_commands.emplace();
+    EXPECT_TRUE(commands_of(config, &job).empty());
 }
 
 TEST(AgentSocketLine, Answers) {

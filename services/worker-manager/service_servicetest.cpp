@@ -1,5 +1,7 @@
 #include <sys/stat.h>
 
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/write.hpp>
 #include <fstream>
 
 #include "services/worker-manager/tests/service_fixture.hpp"
@@ -382,6 +384,9 @@ TEST_F(ServiceTest, AManagerThatComesBackAdoptsWhatItFinds) {
         eventually([&] { return fs::exists(sockets / "http.sock") && fs::exists(sockets / "wrapper/redis.sock"); }));
     EXPECT_TRUE(runtime_->runs("dev-1"));
     EXPECT_EQ(runtime_->starts, 3);
+    asio::local::stream_protocol::socket wrapper(io_);
+    wrapper.connect(asio::local::stream_protocol::endpoint((sockets / "wrapper/control.sock").string()));
+    asio::write(wrapper, asio::buffer(std::string("{\"idle\":true}\n")));
     http::Client gateway(io_.get_executor(),
                          http::parse_url("http+unix://" + (sockets / "http.sock").string()).value());
     auto projects = run(gateway.send({"GET", "/api/projects/" + make_project(), {}, {}}, std::chrono::seconds(15)));

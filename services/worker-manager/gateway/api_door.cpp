@@ -20,12 +20,15 @@ Task<http::Reply> api_door(Gate gate, http::Request request) {
     const std::string_view target = request.target;
     if (auto refusal = api_refusal(gate, request)) co_return std::move(*refusal);
     const auto actions = actions_for(request.method, target, request.body);
-    const auto& granted = gate->identity.actions;
-    if (!actions->empty() &&
-        !std::ranges::any_of(*actions, [&](const auto& action) { return allows(granted, action); }))
-        co_return refuse(gate, 403,
-                         fmt::format("{} {} needs the permission {}, this worker has {}", request.method, target,
-                                     fmt::join(*actions, " or "), fmt::join(granted, ", ")));
+    if (!actions->empty()) {
+        const auto worker = co_await permitted(gate);
+        if (!worker) co_return not_told(gate);
+        const auto& granted = worker->actions;
+        if (!std::ranges::any_of(*actions, [&](const auto& action) { return allows(granted, action); }))
+            co_return refuse(gate, 403,
+                             fmt::format("{} {} needs the permission {}, this worker has {}", request.method, target,
+                                         fmt::join(*actions, " or "), fmt::join(granted, ", ")));
+    }
     ++gate->counts.api_requests;
     request.headers = end_to_end(request.headers);
     auto response = co_await ask_api(gate, std::move(request));

@@ -22,7 +22,8 @@ using Local = asio::local::stream_protocol;
 using boost::system::error_code;
 
 constexpr std::size_t kMaxConnections = 4;  // a wrapper has one
-constexpr std::size_t kLongestLine = 4096;
+constexpr std::size_t kPiece = 4096;
+constexpr std::size_t kLongestLine = 64u << 10;  // the wrapper announces at most half of that in commands
 
 constexpr double kMost = 1e15;  // tokens, dollars: what is more is no figure, and must not overflow
 
@@ -35,6 +36,17 @@ std::optional<double> amount(const boost::json::object& object, std::string_view
 std::optional<std::string> text(const boost::json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     return value && value->is_string() ? std::optional(std::string(value->get_string())) : std::nullopt;
+}
+
+// What is no list of texts permits nothing.
+std::optional<std::vector<std::string>> texts(const boost::json::object& object, std::string_view name) {
+    const auto* value = object.if_contains(name);
+    if (!value || value->is_null()) return std::nullopt;
+    std::vector<std::string> out;
+    if (!value->is_array()) return out;
+    for (const auto& item : value->get_array())
+        if (item.is_string()) out.emplace_back(item.get_string());
+    return out;
 }
 
 struct Peer {
@@ -56,12 +68,18 @@ std::string take_control_line(const Gate& gate, std::string_view line) {
     auto parsed = json::parse_any(line);
     const auto* object = parsed ? parsed->if_object() : nullptr;
     if (!object) return {};
-    if (const auto ended = text(*object, "ended")) {
-        gate->spending.end(*ended);
+    const auto ended = text(*object, "ended");
+    auto id = text(*object, "run");
+    if (!ended && !id && !object->contains("idle")) return {};
+    gate->run_told = true;
+    if (!id) {
+        // Nothing else runs either: a wrapper has one run at a time.
+        if (ended) gate->spending.end(*ended);
+        gate->run_commands.reset();
+        gate->run_announced.cancel();
         return {};
     }
-    auto id = text(*object, "run");
-    if (!id) return {};
+    gate->run_commands = texts(*object, "allowed_commands");
     const auto request_id = *id;
     const auto tokens = amount(*object, "tokens").value_or(0);
     AnnouncedRun run{std::move(*id), amount(*object, "budget_usd"), static_cast<std::int64_t>(tokens),
@@ -95,7 +113,7 @@ struct ControlSocket::Impl {
 
     static Task<void> serve(std::shared_ptr<Impl> self, std::shared_ptr<Peer> peer) {
         std::string pending;
-        std::array<char, kLongestLine> buffer;
+        std::array<char, kPiece> buffer;
         while (peer->socket.is_open() && pending.size() <= kLongestLine) {
             auto [ec, n] = co_await peer->socket.async_read_some(asio::buffer(buffer), async::use_tuple);
             if (ec) break;
@@ -111,6 +129,8 @@ struct ControlSocket::Impl {
         error_code ignored;
         peer->socket.close(ignored);
         self->peers.erase(peer);
+        // A run that begins before the wrapper is back is one that we have not heard of.
+        if (self->peers.empty()) self->gate->run_told = false;
     }
 
     void shut() {

@@ -6,6 +6,7 @@
 #include <array>
 #include <boost/json.hpp>
 
+#include "shared/contracts/permissions.hpp"
 #include "shared/logging/log.hpp"
 
 namespace codegen::worker_manager {
@@ -58,6 +59,31 @@ http::Reply refuse(const Gate& gate, unsigned status, std::string why) {
     http::Reply reply;
     reply.head = http::problem(status, std::move(why));
     return reply;
+}
+
+Task<bool> wait_for_run(Gate gate, bool (*known)(const GatewayContext&)) {
+    if (known(*gate)) co_return true;
+    const auto end = std::chrono::steady_clock::now() + gate->settings->run_wait;
+    asio::steady_timer limit(gate->run_announced.get_executor());
+    limit.expires_at(end);
+    limit.async_wait([gate](boost::system::error_code ec) {
+        if (!ec) gate->run_announced.cancel();
+    });
+    while (!known(*gate) && std::chrono::steady_clock::now() < end)
+        co_await gate->run_announced.async_wait(async::use_tuple);
+    co_return known(*gate);
+}
+
+Task<std::optional<GatewayIdentity>> permitted(Gate gate) {
+    const bool told = co_await wait_for_run(gate, [](const GatewayContext& context) { return context.run_told; });
+    if (!told) co_return std::nullopt;
+    auto worker = gate->identity;
+    if (gate->run_commands) worker.actions = contracts::allowed_by_both(worker.actions, *gate->run_commands);
+    co_return worker;
+}
+
+http::Reply not_told(const Gate& gate) {
+    return refuse(gate, 503, "what runs in this worker is not known yet, and so not what it may do; try again");
 }
 
 std::string stop_line(const std::string& request_id, const Halt& halted) {

@@ -47,8 +47,12 @@ struct GatewayContext {
     std::function<void(const std::string& line)> tell;  // the wrapper; empty: the control socket is closed
     std::string token;                                  // the worker's, for the API; empty: not there yet
     asio::steady_timer token_set;                       // cancelled when it is
-    asio::steady_timer run_announced;                   // cancelled when one is
-    std::set<http::Stream*> tunnels;                    // both ends of those that are open
+    asio::steady_timer run_announced;                   // cancelled when one is, and when none is
+    // The wrapper has said what runs, on a connection that still stands; and which commands that run's request permits,
+    // where it names them.
+    bool run_told = false;
+    std::optional<std::vector<std::string>> run_commands;
+    std::set<http::Stream*> tunnels;  // both ends of those that are open
 };
 using Gate = std::shared_ptr<GatewayContext>;
 
@@ -61,6 +65,13 @@ Task<http::Reply> tunnel_door(Gate gate, http::Request request);  // CONNECT hos
 std::optional<http::Reply> api_refusal(const Gate& gate, const http::Request& head);
 std::optional<http::Reply> stream_refusal(const Gate& gate, const http::Request& head);
 std::optional<http::Reply> model_refusal(const Gate& gate, const http::Request& head);
+
+// The worker with what both its configuration and the running request permit. Waits as long as the settings say for the
+// wrapper to have told what runs; nullopt: it has not, so nobody knows what is permitted.
+Task<std::optional<GatewayIdentity>> permitted(Gate gate);
+http::Reply not_told(const Gate& gate);  // what to answer then
+// Waits for it as long as the settings say. False: it has not come.
+Task<bool> wait_for_run(Gate gate, bool (*known)(const GatewayContext&));
 
 // A refusal or failure as a problem document, counted when `status` is 403, and logged.
 http::Reply refuse(const Gate& gate, unsigned status, std::string why);

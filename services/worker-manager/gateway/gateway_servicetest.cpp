@@ -432,6 +432,56 @@ TEST_F(GatewayTest, ARequestBeyondTheLimitIsRefused) {
     EXPECT_EQ(ask("POST", "/model/anthropic/v1/messages", std::string(2000, 'x')).status, 413u);
 }
 
+TEST_F(GatewayTest, ARequestsAllowedCommandsBindHereWhateverTheAgentsEnvironmentSays) {
+    const auto project = make_project();
+    const auto task = make_task(project);
+    const auto start =
+        boost::json::serialize(boost::json::object{{"task_id", task}, {"project_id", project}, {"user_id", 1}});
+    identity_.actions = {"*"};
+    open(R"({"run":"r1","allowed_commands":["project.get"]})");
+    give_token();
+    EXPECT_EQ(ask("GET", "/api/projects/" + project).status, 200u);
+    const auto refused = ask("POST", "/api/projects", R"({"name":"x"})");
+    EXPECT_EQ(refused.status, 403u);
+    EXPECT_THAT(refused.body, HasSubstr("needs the permission project.create, this worker has project.get"));
+    EXPECT_EQ(ask("POST", "/streams/engineering:queue", start).status, 403u);
+    EXPECT_EQ(ask("GET", "/streams/engineering:queue").status, 403u);
+    EXPECT_TRUE(messages("engineering:queue").empty());
+    // What is no list permits nothing.
+    say(R"({"run":"r2","allowed_commands":"*"})");
+    EXPECT_TRUE(eventually([&] { return ask("GET", "/api/projects/" + project).status == 403; }));
+    // A request that names none has all that the worker has, and so has a person beside it when nothing runs.
+    say(R"({"run":"r3"})");
+    EXPECT_TRUE(eventually([&] { return ask("GET", "/streams/engineering:queue").status == 200; }));
+    say(R"({"run":"r4","allowed_commands":[]})");
+    EXPECT_TRUE(eventually([&] { return ask("GET", "/streams/engineering:queue").status == 403; }));
+    say(R"({"ended":"r4"})");
+    EXPECT_TRUE(eventually([&] { return ask("POST", "/streams/engineering:queue", start).status == 200; }));
+}
+
+TEST_F(GatewayTest, ARequestDoesNotWidenWhatItsWorkerMay) {
+    open(R"({"run":"r1","allowed_commands":["*"]})");
+    give_token();
+    EXPECT_EQ(ask("GET", "/api/projects").status, 200u);
+    EXPECT_EQ(ask("POST", "/api/projects", R"({"name":"x"})").status, 403u);
+    EXPECT_EQ(ask("GET", "/streams/scaffolder:queue").status, 403u);
+}
+
+TEST_F(GatewayTest, NothingIsPermittedBeforeTheWrapperHasSaidWhatRuns) {
+    settings_.run_wait = std::chrono::milliseconds(50);
+    open("");
+    give_token();
+    const auto unknown = ask("GET", "/api/projects");
+    EXPECT_EQ(unknown.status, 503u);
+    EXPECT_THAT(unknown.body, HasSubstr("what runs in this worker is not known yet"));
+    EXPECT_EQ(ask("POST", "/streams/task_progress:x", "{}").status, 503u);
+    EXPECT_EQ(ask("GET", "/api/health").status, 200u);
+    say(R"({"idle":true})");
+    EXPECT_TRUE(eventually([&] { return ask("GET", "/api/projects").status == 200; }));
+    control_->close();  // it may come back with a run
+    EXPECT_TRUE(eventually([&] { return ask("GET", "/api/projects").status == 503; }));
+}
+
 TEST_F(GatewayTest, OnlyARequestToAModelMayBeLargeAndNothingIsReadOfOneThatLeadsNowhere) {
     open();
     give_token();

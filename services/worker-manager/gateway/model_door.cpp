@@ -75,19 +75,6 @@ bool is_provider_failure(unsigned status) {
     return status == 401 || status == 403 || status == 408 || status == 409 || status == 429 || status >= 500;
 }
 
-Task<bool> run_is_known(Gate gate) {
-    if (gate->spending.run()) co_return true;
-    const auto end = std::chrono::steady_clock::now() + gate->settings->run_wait;
-    asio::steady_timer limit(gate->run_announced.get_executor());
-    limit.expires_at(end);
-    limit.async_wait([gate](boost::system::error_code ec) {
-        if (!ec) gate->run_announced.cancel();
-    });
-    while (!gate->spending.run() && std::chrono::steady_clock::now() < end)
-        co_await gate->run_announced.async_wait(async::use_tuple);
-    co_return gate->spending.run().has_value();
-}
-
 // The price of the model, for the counts; for a budget it must be known, or the budget could not be kept. Error: what
 // to answer instead.
 Task<std::expected<std::optional<ModelPrice>, http::Reply>> price_of(Gate gate, std::string model) {
@@ -168,7 +155,8 @@ Task<http::Reply> model_door(Gate gate, http::Request request) {
     ModelAnswer::Asked asked;
     asked.costs = checked->costs;
     if (asked.costs) {
-        const bool known = co_await run_is_known(gate);
+        const bool known = co_await wait_for_run(
+            gate, [](const GatewayContext& context) { return context.spending.run().has_value(); });
         if (!known)
             co_return own_error(gate, 503, "no_run", "api_error",
                                 "no request is running in this worker; whom a model's answer is charged to is unknown");

@@ -24,8 +24,8 @@ Task<std::optional<http::Reply>> check_owned(Gate gate, OwnedObject object) {
 }
 
 // Whether a running role takes from the stream; so that nothing is started that would wait for ever.
-Task<http::Reply> tell_taken(Gate gate, std::string stream) {
-    auto group = check_stream_question(gate->identity, stream);
+Task<http::Reply> tell_taken(Gate gate, GatewayIdentity worker, std::string stream) {
+    auto group = check_stream_question(worker, stream);
     if (!group) co_return refuse(gate, 403, group.error().message);
     auto seen = co_await redis::last_consumer(gate->redis, stream, std::move(*group));
     if (!seen) co_return refuse(gate, 503, "Redis does not answer: " + seen.error().message);
@@ -46,9 +46,12 @@ std::optional<http::Reply> stream_refusal(const Gate& gate, const http::Request&
 
 Task<http::Reply> stream_door(Gate gate, http::Request request) {
     const auto stream = request.target.substr(kPrefix.size());
-    if (request.method == "GET") co_return co_await tell_taken(std::move(gate), stream);
-    if (request.method != "POST") co_return refuse(gate, 405, "POST the message to /streams/<stream>, or GET it");
-    auto message = check_stream_message(gate->identity, stream, request.body);
+    if (request.method != "GET" && request.method != "POST")
+        co_return refuse(gate, 405, "POST the message to /streams/<stream>, or GET it");
+    auto worker = co_await permitted(gate);
+    if (!worker) co_return not_told(gate);
+    if (request.method == "GET") co_return co_await tell_taken(std::move(gate), std::move(*worker), stream);
+    auto message = check_stream_message(*worker, stream, request.body);
     if (!message) {
         const bool forbidden = message.error().code == "forbidden";
         co_return refuse(gate, forbidden ? 403 : 422, message.error().message);
