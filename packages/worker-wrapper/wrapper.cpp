@@ -21,7 +21,9 @@ using contracts::WorkerType;
 
 namespace {
 
-constexpr std::string_view kKeptEvents = "10000";
+constexpr std::size_t kKeptEvents = 10000;
+constexpr std::size_t kKeptEventBytes = 16u << 20;  // the transcript keeps more
+constexpr std::size_t kLargestEvent = 256u << 10;   // kLongestEventText of text and of data, with JSON's escapes
 constexpr std::string_view kKeptOutputs = "1000";
 constexpr std::size_t kBufferedEvents = 5000;
 constexpr std::size_t kBufferedBytes = 8u << 20;
@@ -76,6 +78,7 @@ Wrapper::Wrapper(Loop& loop, contracts::WrapperConfig config, std::string own_pr
                                                  });
                     }),
       events_(kBufferedEvents, kBufferedBytes),
+      event_budget_(kKeptEventBytes, kLargestEvent, kKeptEvents),
       transcript_(config_.state_directory + "/transcript.ndjson", static_cast<std::size_t>(config_.record_limit)),
       raw_output_(config_.state_directory + "/output.log", static_cast<std::size_t>(config_.record_limit)),
       session_lost_(config_.session_lost) {
@@ -188,7 +191,8 @@ void Wrapper::before_wait() {
             log("warning", "events were lost while redis was away", {{"count", lost}});
         const std::string stream = streams::worker_events(config_.worker_id);
         events_.drain([&](std::string event) {
-            link_.send({"XADD", stream, "MAXLEN", "~", std::string(kKeptEvents), "*", "data", std::move(event)}, {});
+            const auto kept = std::to_string(event_budget_.keep_with(event.size()));
+            link_.send({"XADD", stream, "MAXLEN", "~", kept, "*", "data", std::move(event)}, {});
         });
     }
     link_.flush();

@@ -64,6 +64,7 @@ class Wrapper {
     std::optional<Forwarder> forwarder_;  // Docker; in the sandbox it is in init
     RequestLedger<Job> ledger_;
     EventBuffer events_;
+    StreamBudget event_budget_;
     RecordFile transcript_;  // the same events, for people, also after the worker's end
     RecordFile raw_output_;
     std::unique_ptr<AgentRun> run_;

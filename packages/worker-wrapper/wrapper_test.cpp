@@ -382,6 +382,46 @@ TEST(EventBuffer, DropsTheOldestAndCounts) {
     EXPECT_TRUE(buffer.empty());
 }
 
+// As Redis does it: an entry is added, then the oldest go until `keep` are left.
+struct TrimmedStream {
+    std::deque<std::size_t> sizes;
+    std::size_t bytes = 0;
+    void add(std::size_t size, std::size_t keep) {
+        sizes.push_back(size);
+        bytes += size;
+        for (; sizes.size() > keep; sizes.pop_front()) bytes -= sizes.front();
+    }
+};
+
+TEST(StreamBudget, LargeEventsDoNotMakeALargeStream) {
+    constexpr std::size_t kBudget = 1u << 20, kLargest = 64u << 10, kMost = 10000;
+    TrimmedStream stream;
+    std::size_t worst = 0;
+    // A wrapper after the other writes what agents like: only large, only small, large among small.
+    for (int wrapper = 0; wrapper < 6; ++wrapper) {
+        StreamBudget budget(kBudget, kLargest, kMost);
+        for (std::size_t i = 0; i < 2000; ++i) {
+            const std::size_t size = wrapper % 3 == 0   ? kLargest
+                                     : wrapper % 3 == 1 ? 100
+                                     : i % 50 == 0      ? kLargest
+                                                        : 300;
+            stream.add(size, budget.keep_with(size));
+            worst = std::max(worst, stream.bytes);
+        }
+        EXPECT_GE(stream.sizes.size(), kBudget / kLargest / 2) << "something of them is kept";
+    }
+    EXPECT_LE(worst, kBudget + kLargest);
+}
+
+TEST(StreamBudget, SmallEventsAreAllKeptUpToTheirNumber) {
+    StreamBudget budget(16u << 20, 256u << 10, 10000);
+    TrimmedStream stream;
+    for (std::size_t i = 0; i < 9000; ++i) stream.add(500, budget.keep_with(500));
+    EXPECT_EQ(stream.sizes.size(), 9000u);
+    for (std::size_t i = 0; i < 9000; ++i) stream.add(500, budget.keep_with(500));
+    EXPECT_EQ(stream.sizes.size(), 10000u);
+}
+
 TEST(Oom, ReadsBothCgroupVersions) {
     EXPECT_EQ(parse_oom_kills("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"), 3);
     EXPECT_EQ(parse_oom_kills("low 0\nhigh 0\nmax 12\noom 2\noom_kill 1\noom_group_kill 0\n"), 1);

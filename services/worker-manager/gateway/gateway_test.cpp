@@ -142,6 +142,23 @@ TEST(StreamMessages, SayWhoTheWorkerIs) {
     EXPECT_EQ(check_stream_message(worker, "engineering:queue", body).error().code, "forbidden");
 }
 
+TEST(StreamMessages, LargeOnesForObserversShortenTheirStream) {
+    GatewayIdentity worker{
+        .worker_id = "po-1", .worker_type = contracts::WorkerType::po, .user_id = 7, .actions = {"respond"}};
+    const auto cap_of = [&](std::size_t bytes) {
+        const auto body = boost::json::serialize(boost::json::object{{"request_id", "r"},
+                                                                     {"user_id", 7},
+                                                                     {"text", std::string(bytes, 'x')},
+                                                                     {"timestamp", "2026-01-10T12:00:00Z"}});
+        const auto message = check_stream_message(worker, "worker:po:po-1:output", body);
+        EXPECT_TRUE(message) << message.error().message;
+        return message ? message->cap : 0;
+    };
+    EXPECT_EQ(cap_of(10), 10000u);
+    EXPECT_EQ(cap_of(1u << 20), 15u) << "16 MB of such";
+    EXPECT_EQ(cap_of(3u << 20), 5u);
+}
+
 TEST(Commands, ArriveInAnySlicesAndLeaveWhole) {
     const std::string bytes = "*2\r\n$3\r\nGET\r\n$1\r\nx\r\n*1\r\n$4\r\nPING\r\n";
     for (std::size_t slice = 1; slice <= bytes.size(); ++slice) {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "shared/base/ids.hpp"
 #include "shared/contracts/queues/deploy.hpp"
 #include "shared/contracts/queues/engineering.hpp"
@@ -17,7 +19,17 @@ namespace codegen::worker_manager {
 namespace {
 
 namespace streams = contracts::streams;
-constexpr std::size_t kObserverCap = 10000;  // progress and chat are looked at, not worked off
+constexpr std::size_t kObserverCap = 10000;        // progress and chat are looked at, not worked off
+constexpr std::size_t kObserverBytes = 16u << 20;  // of entries as large as the newest
+
+std::size_t observer_cap(std::string_view data) {
+    return std::clamp<std::size_t>(kObserverBytes / (data.size() + 1), 1, kObserverCap);
+}
+
+StreamMessage for_observers(std::string data, std::vector<OwnedObject> owned) {
+    const auto cap = observer_cap(data);
+    return StreamMessage{std::move(data), std::move(owned), cap};
+}
 
 std::unexpected<Error> forbidden(std::string why) {
     return fail(ErrorCategory::permanent, "forbidden", std::move(why));
@@ -84,7 +96,7 @@ Result<StreamMessage> po_output(const GatewayIdentity& worker, std::string_view 
     message->is_final = false;  // the final answer is the wrapper's, and so is what it says of itself
     message->session_id.reset();
     message->session_lost.reset();
-    return StreamMessage{json::write(*message), {}, kObserverCap};
+    return for_observers(json::write(*message), {});
 }
 
 Result<StreamMessage> progress(const GatewayIdentity& worker, std::string_view task_id, std::string_view body) {
@@ -98,7 +110,7 @@ Result<StreamMessage> progress(const GatewayIdentity& worker, std::string_view t
     // Begin and end of a task are the workflow's to tell.
     message->type = contracts::ProgressType::progress;
     message->task_id = std::string(task_id);
-    return StreamMessage{json::write(*message), {{"tasks", std::string(task_id)}}, kObserverCap};
+    return for_observers(json::write(*message), {{"tasks", std::string(task_id)}});
 }
 
 }  // namespace
