@@ -256,10 +256,11 @@ struct Front::Impl {
 
     static Task<Result<void>> follow(Impl* self, http::Stream* out, std::string id,
                                      std::unique_ptr<RecordFollower> follower, std::size_t lines) {
+        Redactor::State redaction;
         for (bool first = true;; first = false) {
             // Asked before it is read: what was written until the end is in what is read now.
             const bool over = self->stopping || is_over(self->find(id));
-            const auto text = (*self->redact)(follower->take(over));
+            const auto text = (*self->redact)(follower->take(over), redaction);
             const auto shown = first ? last_lines(text, lines) : std::string_view(text);
             if (!shown.empty()) {
                 auto written = co_await out->write(shown);

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 namespace codegen::worker_manager {
 namespace {
 
 constexpr std::size_t kShortestKnown = 8;
 constexpr std::size_t kLongestPem = 64u << 10;
+constexpr std::size_t kLongestSpread = 256u << 10;  // of one that comes in events, with all that is around it
+constexpr std::size_t kMostIdle = 64;               // lines
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_alnum(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -98,28 +101,87 @@ std::optional<Span> url_password(std::string_view rest) {
     return Span{3 + colon + 1, at - colon - 1};
 }
 
+struct Pem {
+    std::size_t length = 0;  // 0: none begins here
+    bool whole = false;      // its end was found
+};
+
+constexpr std::string_view kBegin = "-----BEGIN ";
+constexpr std::string_view kEnd = "-----END ";
+
 // To the end of the block, of the JSON string it stands in, or of the text.
-std::size_t pem_length(std::string_view rest) {
-    constexpr std::string_view kBegin = "-----BEGIN ";
-    if (!rest.starts_with(kBegin)) return 0;
+Pem pem_at(std::string_view rest) {
+    if (!rest.starts_with(kBegin)) return {};
     const auto label = rest.substr(kBegin.size(), 40);
     const auto key = label.find("PRIVATE KEY-----");
-    if (key == std::string_view::npos || label.substr(0, key).find_first_of("\n\"") != std::string_view::npos) return 0;
+    if (key == std::string_view::npos || label.substr(0, key).find_first_of("\n\"") != std::string_view::npos)
+        return {};
     const auto block = rest.substr(0, std::min(rest.find('"'), kLongestPem));
-    const auto end = block.find("-----END ");
-    if (end == std::string_view::npos) return block.size();
-    const auto close = block.find("-----", end + 9);
-    return close == std::string_view::npos ? block.size() : close + 5;
+    const auto end = block.find(kEnd);
+    if (end == std::string_view::npos) return {block.find_last_not_of("\r\n") + 1, false};
+    const auto close = block.find("-----", end + kEnd.size());
+    return {close == std::string_view::npos ? block.size() : close + 5, true};
+}
+
+// Its begin was in a text that is not here, or was rotated away.
+bool ends_before_it_begins(std::string_view text) {
+    const auto end = text.find(kEnd);
+    if (end == std::string_view::npos || text.find(kBegin) < end) return false;
+    return text.substr(end + kEnd.size(), 40).contains("PRIVATE KEY-----");
+}
+
+bool is_base64_char(char c) { return is_alnum(c) || c == '+' || c == '/' || c == '='; }
+
+std::size_t base64_run(std::string_view text) {
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const bool slash = text.substr(at).starts_with("\\/");  // as some write JSON
+        if (!slash && !is_base64_char(text[at])) break;
+        at += slash ? 2 : 1;
+    }
+    return at;
+}
+
+// No word of a language, no path.
+bool looks_like_base64(std::string_view run) {
+    constexpr std::size_t kSurely = 40;  // a line of a key has 64, or 70
+    constexpr std::size_t kLikely = 20;
+    if (run.size() >= kSurely) return true;
+    const auto has = [&](char first, char last) {
+        return std::ranges::any_of(run, [&](char c) { return c >= first && c <= last; });
+    };
+    return run.size() >= kLikely && has('a', 'z') && has('A', 'Z') && has('0', '9');
+}
+
+// The last line of a key is short: a line, of a file or of a JSON string, that is nothing else, but for words in small
+// letters, paths, and names of JSON fields.
+std::size_t short_rest(std::string_view text, std::size_t at) {
+    const char before = at == 0 ? '\n' : text[at - 1];
+    const bool escape = at >= 2 && text[at - 2] == '\\' && std::string_view("nrt").contains(before);
+    if (before != '\n' && before != '"' && !escape) return 0;
+    const auto rest = text.substr(at);
+    const auto run = base64_run(rest);
+    const auto behind = rest.substr(run);
+    const bool ends = behind.empty() || std::string_view(" \r\n\"\\").contains(behind.front());
+    if (run < 2 || !ends || rest.front() == '/' || behind.starts_with("\":")) return 0;
+    const bool word = std::ranges::all_of(rest.substr(0, run), [](char c) { return c >= 'a' && c <= 'z'; });
+    return word ? 0 : run;
+}
+
+// Of a key whose begin is past, at `at`. A span of length 0: pass over `begin` bytes, which belong together.
+std::optional<Span> key_part_at(std::string_view text, std::size_t at) {
+    const auto rest = text.substr(at);
+    if (rest.front() == '\\' && rest.size() > 1 && rest[1] != '/') return Span{rest[1] == 'u' ? 6u : 2u, 0};
+    if (const auto whole = short_rest(text, at); whole > 0) return Span{0, whole};
+    const auto run = base64_run(rest);
+    if (run == 0) return {};
+    return looks_like_base64(rest.substr(0, run)) ? Span{0, run} : Span{run, 0};
 }
 
 std::optional<Span> secret_at(std::string_view text, std::size_t at) {
     const auto rest = text.substr(at);
     const char c = rest.front();
     if (c == ':') return url_password(rest);
-    if (c == '-') {
-        const auto length = pem_length(rest);
-        return length > 0 ? std::optional(Span{0, length}) : std::nullopt;
-    }
     if (!at_word_start(text, at)) return {};
     if (c == 'B' || c == 'b') return bearer(rest);
     const auto length = is_digit(c) ? telegram_length(rest) : c == 'e' ? jwt_length(rest) : marked_length(rest);
@@ -134,25 +196,72 @@ constexpr auto kMayBegin = [] {
     return table;
 }();
 
-std::string without_shapes(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    std::size_t copied = 0;
-    for (std::size_t at = 0; at < text.size();) {
-        const auto found =
-            kMayBegin[static_cast<unsigned char>(text[at])] ? secret_at(text, at) : std::optional<Span>{};
-        if (!found) {
-            ++at;
-            continue;
+// The shapes, while nothing of a key is awaited, and what is left of one.
+class Scan {
+  public:
+    Scan(std::string_view text, Redactor::State& state) : text_(text), state_(state) { out_.reserve(text.size()); }
+
+    std::string run() {
+        if (!std::exchange(state_.begun, true) && ends_before_it_begins(text_)) await_rest();
+        while (at_ < text_.size()) {
+            const auto rest = text_.substr(at_);
+            if (rest.front() == '-' && step_over_marker(rest)) continue;
+            std::optional<Span> found;
+            if (kMayBegin[static_cast<unsigned char>(rest.front())]) found = secret_at(text_, at_);
+            if (!found && state_.in_key) found = key_part_at(text_, at_);
+            if (found && found->length > 0)
+                redact(found->begin, found->length);
+            else
+                pass(std::clamp<std::size_t>(found ? found->begin : 1, 1, rest.size()));
         }
-        out.append(text, copied, at + found->begin - copied);
-        out += kRedacted;
-        at += found->begin + found->length;
-        copied = at;
+        out_.append(text_, copied_);
+        return std::move(out_);
     }
-    out.append(text, copied);
-    return out;
-}
+
+  private:
+    void await_rest() {
+        state_.in_key = true;
+        state_.bytes = state_.idle = 0;
+    }
+    bool step_over_marker(std::string_view rest) {
+        if (const auto pem = pem_at(rest); pem.length > 0) {
+            redact(0, pem.length);
+            state_.in_key = false;
+            if (!pem.whole) await_rest();
+            return true;
+        }
+        if (!state_.in_key || !rest.starts_with(kEnd)) return false;
+        const auto line = rest.substr(0, rest.find_first_of("\n\""));
+        const auto close = line.find("-----", kEnd.size());
+        redact(0, close == std::string_view::npos ? line.size() : close + 5);
+        state_.in_key = false;
+        return true;
+    }
+    void redact(std::size_t skip, std::size_t length) {
+        out_.append(text_, copied_, at_ + skip - copied_);
+        out_ += kRedacted;
+        count(skip + length);
+        at_ += skip + length;
+        copied_ = at_;
+        state_.idle = 0;
+    }
+    void pass(std::size_t bytes) {
+        if (state_.in_key && text_[at_] == '\n') ++state_.idle;
+        count(bytes);
+        at_ += bytes;
+    }
+    // Somebody may only have mentioned the begin of one.
+    void count(std::size_t bytes) {
+        state_.bytes += bytes;
+        if (state_.bytes > kLongestSpread || state_.idle > kMostIdle) state_.in_key = false;
+    }
+
+    const std::string_view text_;
+    Redactor::State& state_;
+    std::string out_;
+    std::size_t at_ = 0;
+    std::size_t copied_ = 0;
+};
 
 void replace_all(std::string& text, const std::string& value) {
     auto at = text.find(value);
@@ -200,9 +309,14 @@ Redactor::Redactor(std::vector<std::string> known) {
 }
 
 std::string Redactor::operator()(std::string_view text) const {
+    State state;
+    return (*this)(text, state);
+}
+
+std::string Redactor::operator()(std::string_view text, State& state) const {
     std::string out(text);
     for (const auto& value : known_) replace_all(out, value);
-    return without_shapes(out);
+    return Scan(out, state).run();
 }
 
 }  // namespace codegen::worker_manager
