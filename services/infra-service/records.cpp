@@ -153,8 +153,11 @@ Task<Result<std::vector<contracts::Incident>>> Records::active(std::string handl
 // One open incident of a kind: the one that is there is written on.
 Task<Result<void>> Records::open(std::string handle, Ending ending, std::vector<contracts::Incident> active,
                                  Timestamp now) {
-    const auto title = ending.result.error.value_or("").substr(0, kLongestTitle);
-    boost::json::object details{{"request_id", ending.result.request_id}, {"error", ending.result.error.value_or("")}};
+    // What went well may leave services behind that do not run.
+    auto why = ending.result.error.value_or("");
+    if (why.empty() && ending.result.errors && !ending.result.errors->empty()) why = ending.result.errors->front();
+    const auto title = why.substr(0, kLongestTitle);
+    boost::json::object details{{"request_id", ending.result.request_id}, {"error", why}};
     if (ending.result.errors) details["errors"] = boost::json::value_from(*ending.result.errors);
     for (const auto& incident : active)
         if (incident.incident_type == *ending.incident)

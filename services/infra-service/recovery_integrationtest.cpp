@@ -117,10 +117,37 @@ TEST_F(RecoveryTest, AServerIsInstalledAnewByItsProvider) {
         return std::string("done");
     };
     provider.on_reinstall([&](const auto&, const std::string& key) { return renew(key); });
+    // What was deployed is gone with the disk, and the records say so.
+    const auto project = text(call("POST", "/api/projects", {{"name", "shop"}}), "id");
+    const auto deployed = [&](const std::string& service, int port, const std::string& state) {
+        return call("POST", "/api/service-deployments",
+                    {{"project_id", project},
+                     {"service_name", service},
+                     {"server_handle", "web-1"},
+                     {"port", port},
+                     {"status", state}})
+            .at("id")
+            .as_int64();
+    };
+    const auto deployment = [&](std::int64_t id) {
+        return text(call("GET", "/api/service-deployments/" + std::to_string(id)), "status");
+    };
+    const auto shop = deployed("shop", 8080, "running");
+    const auto old = deployed("old", 8081, "stopped");
+    const auto coming = deployed("coming", 8082, "pending");
     request = ask("web-1", {{"force_reinstall", true}});
-    EXPECT_EQ(text(result(request), "status"), "success") << text(result(request), "error");
-    EXPECT_EQ(status("web-1"), "ready");
-    EXPECT_TRUE(incidents("web-1").empty());
+    const auto ended = result(request);
+    EXPECT_EQ(text(ended, "status"), "success") << text(ended, "error");
+    EXPECT_THAT(boost::json::serialize(ended.at("errors")), HasSubstr("shop: it was on the disk of server web-1"));
+    EXPECT_EQ(ended.at("errors").as_array().size(), 1u);
+    EXPECT_EQ(deployment(shop), "failed");
+    EXPECT_EQ(deployment(old), "stopped");
+    EXPECT_EQ(deployment(coming), "pending");
+    EXPECT_EQ(status("web-1"), "ready") << "nothing uses it now";
+    ASSERT_EQ(incidents("web-1").size(), 1u);
+    EXPECT_EQ(text(incidents("web-1")[0], "incident_type"), "service_down");
+    EXPECT_THAT(text(incidents("web-1")[0], "title"), HasSubstr("deploy it again"));
+    for (const auto id : {shop, old, coming}) call("DELETE", "/api/service-deployments/" + std::to_string(id));
     const auto after = text(server("web-1").at("labels"), "ssh_host_key");
     EXPECT_NE(after, before);
     EXPECT_FALSE(after.empty());

@@ -72,6 +72,7 @@ struct Work::Job {
     std::int64_t redeployed = 0;
     std::vector<std::string> errors{};
     bool in_use = false;  // something is deployed on it
+    bool wiped = false;   // its disk was: nothing of what was deployed is there
 
     milliseconds left() const {
         return std::max(milliseconds(1), std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now()));
@@ -113,7 +114,7 @@ Task<Result<void>> Work::steps(Job* job) {
     if (!played) co_return played;
     auto deployments = co_await records_.deployments(job->server.handle);
     if (!deployments) co_return std::unexpected(deployments.error());
-    job->in_use = !deployments->empty();
+    job->in_use = !job->wiped && !deployments->empty();
     if (!job->message.is_recovery) co_return Result<void>();
     co_return co_await redeploy(job);
 }
@@ -170,10 +171,33 @@ Task<Result<void>> Work::reinstall(Job* job) {
     if (!provider) co_return of_provider(provider.error());
     job->progress("the provider installs the system anew");
     auto installed = co_await (*provider)->reinstall(job->server, job->public_key, job->left());
+    // What takes too long goes on at the provider.
+    job->wiped = installed || installed.error().code == "timeout";
+    if (job->wiped) {
+        auto noted = co_await lose_deployments(job);
+        if (!noted) co_return noted;
+    }
     if (!installed) co_return of_provider(installed.error());
     job->deadline = steady_clock::now() + options_.time_limit;  // the provider took its own time
     job->server.labels.erase(kHostKeyLabel);
     co_return co_await records_.keep_host_key(job->server.handle, "");
+}
+
+// They were on the disk. What somebody stopped does not run either way, and what is still to come may come.
+Task<Result<void>> Work::lose_deployments(Job* job) {
+    auto deployments = co_await records_.deployments(job->server.handle);
+    if (!deployments) co_return std::unexpected(deployments.error());
+    for (const auto& deployment : *deployments) {
+        if (deployment.status == contracts::DeploymentStatus::stopped ||
+            deployment.status == contracts::DeploymentStatus::pending)
+            continue;
+        job->errors.push_back(
+            fmt::format("{}: it was on the disk of server {}, which was installed anew: deploy it again",
+                        deployment.service_name, job->server.handle));
+        auto noted = co_await records_.set_deployment(deployment.id, contracts::DeploymentStatus::failed);
+        if (!noted) co_return noted;
+    }
+    co_return Result<void>();
 }
 
 SshTarget Work::target_of(const Job& job) const {
@@ -323,6 +347,7 @@ Ending Work::ending_of(const Job& job, const Result<void>& done) const {
     if (!job.errors.empty()) out.result.errors = job.errors;
     out.status = job.in_use ? ServerStatus::in_use : ServerStatus::ready;
     out.result.status = contracts::ResultStatus::success;
+    if (job.wiped && !job.errors.empty()) out.incident = contracts::IncidentType::service_down;
     if (done) return out;
     const auto& error = done.error();
     out.result.error = error.message;

@@ -44,6 +44,7 @@ class Work {
     Task<Result<void>> prepare_keys(Job* job);
     Task<Result<std::string>> own_key(const RunDirectory* run);
     Task<Result<void>> reinstall(Job* job);
+    Task<Result<void>> lose_deployments(Job* job);
     Task<Result<void>> log_in(Job* job);
     Task<Result<void>> play(Job* job);
     Task<Result<void>> redeploy(Job* job);
