@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 
 namespace codegen::infra {
 namespace {
@@ -87,6 +88,31 @@ Result<std::string> ssh_config(const SshTarget& target) {
     for (const auto& file : target.identity_files) {
         if (!is_path(file)) return refuse("the folder of the state", file);
         out += fmt::format("  IdentityFile \"{}\"\n", file);
+    }
+    return out;
+}
+
+std::string listening_question(std::string_view sudo) {
+    return fmt::format(
+        "echo \"connection $SSH_CONNECTION\"; PATH=\"$PATH:/usr/sbin:/sbin\"; {}sshd -T 2>/dev/null; true", sudo);
+}
+
+std::vector<int> listening_ports(std::string_view answer) {
+    std::vector<int> out;
+    const auto add = [&](std::string_view text) {
+        int port = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+        if (error == std::errc() && end == text.data() + text.size() && port >= 1 && port <= 65535 &&
+            std::ranges::find(out, port) == out.end())
+            out.push_back(port);
+    };
+    while (!answer.empty()) {
+        const auto end = std::min(answer.find('\n'), answer.size());
+        const auto parts = words(answer.substr(0, end));
+        answer.remove_prefix(std::min(end + 1, answer.size()));
+        if (parts.size() == 5 && parts[0] == "connection") add(parts[4]);  // client, its port, server, its port
+        if (parts.size() == 2 && parts[0] == "port") add(parts[1]);
+        if (parts.size() >= 2 && parts[0] == "listenaddress") add(parts[1].substr(parts[1].rfind(':') + 1));
     }
     return out;
 }

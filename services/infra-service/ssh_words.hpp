@@ -36,6 +36,12 @@ struct SshTarget {
 // An ssh_config for `ssh -F`. Permanent "invalid": a value would be read as something else (blanks, quotes, a dash).
 Result<std::string> ssh_config(const SshTarget& target);
 
+// A script that says where sshd listens; `sudo` goes before what needs root ("" or "sudo -n "). It always succeeds.
+std::string listening_question(std::string_view sudo);
+// The ports in its answer: of this connection, as it arrives there (a router may forward another one to it), then those
+// of sshd's settings. Each once.
+std::vector<int> listening_ports(std::string_view answer);
+
 // The key of the line "handle type base64 [comment]" in a known_hosts file: "type base64"; empty: none.
 std::string key_in_known_hosts(std::string_view content, std::string_view handle);
 // A public key line is one key of a known kind: "ssh-ed25519 AAAA... [comment]".

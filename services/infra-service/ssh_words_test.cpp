@@ -65,6 +65,15 @@ TEST(SshWords, NothingInARecordBecomesASetting) {
     refused([](auto& t) { t.port = 70000; }, "labels.ssh_port");
 }
 
+TEST(SshWords, WhereSshdListens) {
+    EXPECT_THAT(listening_ports("connection 192.0.2.9 50000 10.0.0.2 22\nport 22\nport 2200\naddressfamily any\n"
+                                "listenaddress [::]:22\nlistenaddress 0.0.0.0:2222\nusepam yes\n"),
+                ::testing::ElementsAre(22, 2200, 2222));
+    EXPECT_THAT(listening_ports("connection 2001:db8::1 50000 2001:db8::2 2022\n"), ::testing::ElementsAre(2022));
+    EXPECT_THAT(listening_ports("connection \nport many\nport 70000\nlistenaddress\nlistenaddress x:\n"),
+                ::testing::IsEmpty());
+}
+
 TEST(SshWords, KeysAreFoundInTheirFiles) {
     EXPECT_EQ(key_in_known_hosts("other ssh-ed25519 AAAAx\nvps-1 ssh-ed25519 AAAAy comment\n", "vps-1"),
               "ssh-ed25519 AAAAy");

@@ -19,6 +19,7 @@ using std::chrono::steady_clock;
 constexpr std::string_view kOwnKeyLease = "#own-key";
 constexpr std::string_view kNotProvisioned = "not_all_started";
 constexpr auto kContainerStart = 60s;
+constexpr auto kQuestion = 30s;
 constexpr auto kGrace = 5s;
 
 // Ours: the API or the database is away, a token is refused, somebody stops this. Not the server's fault.
@@ -215,6 +216,8 @@ SshTarget Work::target_of(const Job& job) const {
     return target;
 }
 
+std::string Work::sudo_of(const Job& job) const { return target_of(job).user == "root" ? "" : "sudo -n "; }
+
 Task<Result<void>> Work::log_in(Job* job) {
     auto target = target_of(*job);
     const auto known = label(job->server, kHostKeyLabel);
@@ -262,11 +265,22 @@ Task<Result<void>> Work::log_in(Job* job) {
     co_return co_await job->ssh->install_key(job->public_key);
 }
 
+// The port that we dial may be one that somebody forwards: a firewall on the server sees another.
+Task<Result<std::vector<int>>> Work::sshd_ports(Job* job) {
+    auto said = co_await job->ssh->command(listening_question(sudo_of(*job)), {}, kQuestion);
+    if (!said) co_return std::unexpected(said.error());
+    co_return listening_ports(said->output);
+}
+
 Task<Result<void>> Work::play(Job* job) {
     auto ports = co_await records_.ports(job->server.handle);
     if (!ports) co_return std::unexpected(ports.error());
     const auto target = target_of(*job);
+    auto listening = co_await sshd_ports(job);
+    if (!listening) co_return std::unexpected(listening.error());
     boost::json::array open{target.port};
+    for (const auto port : *listening)
+        if (port != target.port) open.push_back(port);
     for (const auto port : options_.open_ports) open.push_back(port);
     for (const auto port : *ports) open.push_back(port);
     PlaybookRun wanted;
@@ -281,7 +295,8 @@ Task<Result<void>> Work::play(Job* job) {
                         {"packages", boost::json::value_from(options_.packages)},
                         {"open_ports", std::move(open)},
                         {"disk_limit_percent", options_.disk_limit_percent},
-                        {"docker_patience", options_.docker_patience}};
+                        {"docker_patience", options_.docker_patience},
+                        {"firewall_patience", options_.firewall_patience}};
     wanted.limit = job->left();
     wanted.on_task = [&progress = job->progress](const PlaybookReport& report) {
         progress(fmt::format("{}: {}", report.play(), report.task()));
@@ -321,7 +336,7 @@ Task<Result<void>> Work::start_containers(Job* job, contracts::ServiceDeployment
     const auto containers = containers_of(deployment);
     if (containers.empty())
         co_return fail(ErrorCategory::permanent, "unknown", "its deployment_info names no container: deploy it again");
-    const std::string sudo = target_of(*job).user == "root" ? "" : "sudo -n ";
+    const auto sudo = sudo_of(*job);
     for (const auto& name : containers) {
         auto done = co_await job->ssh->command(
             fmt::format("{0}docker start {1} >/dev/null && {0}docker inspect -f '{{{{.State.Running}}}}' {1}", sudo,

@@ -25,6 +25,7 @@ struct WorkOptions {
     std::vector<std::string> packages{"ca-certificates", "curl", "iproute2", "procps", "rsync", "sudo"};
     int disk_limit_percent = 85;  // recovery makes room beyond it
     int docker_patience = 20;     // seconds that Docker may take to answer before it counts as hanging
+    int firewall_patience = 120;  // seconds after which rules that nobody could log in under are taken back
     clients::Time4vpsOptions time4vps;
 };
 
@@ -46,10 +47,12 @@ class Work {
     Task<Result<void>> reinstall(Job* job);
     Task<Result<void>> lose_deployments(Job* job);
     Task<Result<void>> log_in(Job* job);
+    Task<Result<std::vector<int>>> sshd_ports(Job* job);
     Task<Result<void>> play(Job* job);
     Task<Result<void>> redeploy(Job* job);
     Task<Result<void>> start_containers(Job* job, contracts::ServiceDeployment deployment);
     SshTarget target_of(const Job& job) const;
+    std::string sudo_of(const Job& job) const;  // before a command that needs root
     Ending ending_of(const Job& job, const Result<void>& done) const;
 
     asio::any_io_executor executor_;
