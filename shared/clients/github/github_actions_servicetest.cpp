@@ -6,6 +6,7 @@ namespace codegen::clients {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -294,6 +295,35 @@ TEST_F(GitHubWorkflowTest, ADispatchThatHadNoEffectIsReportedAndNotRepeated) {
     EXPECT_THAT(started.error().message,
                 HasSubstr("shop: dispatch deploy.yml on main: GitHub: dispatch workflow: 503"));
     EXPECT_EQ(hub_->count("POST", "/repos/acme/shop/actions"), 1u);
+}
+
+// While it looks for the run; whoever is told "try again" would start a second one.
+TEST_F(GitHubWorkflowTest, FaultRateLimitAfterADispatchIsWaitedForAndNeverRepeated) {
+    start({});
+    const auto limited = [&](const std::string& seconds, int times) {
+        hub_->fail({.method = "GET",
+                    .path = "/repos/acme/shop/actions/runs/",
+                    .status = 429,
+                    .body = R"({"message": "You have exceeded a secondary rate limit."})",
+                    .headers = {{"Retry-After", seconds}},
+                    .times = times});
+    };
+    limited("1", 1);
+    const auto started = run(github_->dispatch(deploy(), 20s));
+    ASSERT_TRUE(started) << started.error().message;
+    EXPECT_EQ(hub_->count("POST", "/repos/acme/shop/actions"), 1u);
+    hub_->end_run("shop", started->id, "success");
+    limited("1", 1);
+    const auto ended = run(github_->wait_for_run("shop", started->id, 20s));
+    ASSERT_TRUE(ended) << ended.error().message;
+    EXPECT_EQ(ended->conclusion, "success");
+    // Longer than anybody waits: it says that it is dispatched, and is nothing that is tried again.
+    limited("600", 1);
+    const auto lost = run(github_->dispatch(deploy(), 5s));
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().code, "dispatched");
+    EXPECT_EQ(lost.error().category, ErrorCategory::permanent);
+    EXPECT_THAT(lost.error().message, AllOf(HasSubstr("GitHub took it"), HasSubstr("rate limit")));
 }
 
 TEST_F(GitHubWorkflowTest, AWorkflowThatIsNotThereOrTakesNoDispatchIsSaid) {

@@ -88,7 +88,9 @@ class GitHubClient {
 
     // Starts a workflow and finds the run that this started: GitHub names it, or its title has the dispatch's marker,
     // or it is the only new one. Where the answer was lost it looks for the run before it reports an error, and does
-    // not dispatch again. "timeout": dispatched, but no run seen within `patience`; "conflict": it could be several.
+    // not dispatch again. What passes while it looks (a rate limit, 5xx) is waited for within `patience`. "dispatched":
+    // GitHub took it, but the run was not found: permanent, since another dispatch would start a second one;
+    // "conflict": it could be several.
     Task<Result<github::WorkflowRun>> dispatch(github::Dispatch dispatch,
                                                std::chrono::milliseconds patience = std::chrono::seconds(60));
     Task<Result<github::WorkflowRun>> workflow_run(std::string repository, std::int64_t id);

@@ -203,6 +203,29 @@ TEST_F(GitHubTest, OurBudgetEndsBeforeGitHubs) {
     EXPECT_THAT(refused.error().message, HasSubstr("4500 of 5000"));
 }
 
+TEST_F(GitHubTest, CancelledRequestsGiveTheirPlaceInTheBudgetBack) {
+    auto o = options();
+    o.hourly_budget = 8;
+    auto github = GitHubClient::make(io_.get_executor(), o).value();
+    hub_.add_repository("shop");
+    ASSERT_TRUE(run(github.repository("shop")));
+    for (std::size_t i = 1; i <= 10; ++i) {
+        hub_.fail({.path = "/repos/acme/other", .hangs = true});
+        async::Scope scope(io_.get_executor());
+        scope.spawn("cancelled", [](GitHubClient client) -> Task<void> {
+            auto there = co_await client.repository("other");
+            EXPECT_FALSE(there);
+        }(github));
+        const auto deadline = std::chrono::steady_clock::now() + 10s;
+        while (hub_.count("GET", "/repos/acme/other") < i && std::chrono::steady_clock::now() < deadline)
+            run(async::sleep_for(5ms));
+        run(scope.stop());
+    }
+    hub_.release();
+    const auto there = run(github.repository("shop"));
+    EXPECT_TRUE(there) << there.error().message;
+}
+
 TEST_F(GitHubTest, FaultSecondaryRateLimitIsHonouredForAsLongAsItSays) {
     hub_.add_repository("shop", true);
     auto github = client();

@@ -23,7 +23,7 @@ std::optional<std::int64_t> number(const http::Response& response, std::string_v
 Error exceeded(std::string_view what, Timestamp until, Timestamp now) {
     const auto wait = std::max(std::chrono::ceil<seconds>(until - now), seconds(1));
     return Error{ErrorCategory::upstream,
-                 "rate_limit_exceeded",
+                 std::string(kRateLimitExceeded),
                  fmt::format("GitHub's rate limit: {}; again in {} s, at {}", what, wait.count(),
                              format_timestamp(std::chrono::ceil<seconds>(until)).substr(0, 19) + "Z"),
                  {},

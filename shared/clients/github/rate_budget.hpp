@@ -3,12 +3,15 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "shared/base/result.hpp"
 #include "shared/base/timestamp.hpp"
 #include "shared/http/message.hpp"
 
 namespace codegen::clients::github {
+
+inline constexpr std::string_view kRateLimitExceeded = "rate_limit_exceeded";
 
 class RateBudget {
   public:
@@ -19,8 +22,8 @@ class RateBudget {
     // Before a request. Refused, without waiting, when the budget is spent or GitHub asked to wait: upstream
     // "rate_limit_exceeded", which says until when, with what is left of it as retry_after.
     Result<void> take(Timestamp now);
-    // After it, however it ended: nullptr: without an answer. The error, as above, when the answer is a refusal for its
-    // rate: 429, or 403 that says so.
+    // After it, however it ended: nullptr: without an answer, also when it was cancelled. The error, as above, when the
+    // answer is a refusal for its rate: 429, or 403 that says so.
     std::optional<Error> learn(const http::Response* response, Timestamp now);
 
     // Of our own budget; nullopt: nothing is known yet.

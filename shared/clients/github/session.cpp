@@ -102,6 +102,13 @@ Task<Result<http::Response>> Session::exchange(Call call, std::string bearer) {
         metrics::count("codegen_github_rate_limited_total", {{"by", "budget"}});
         co_return std::unexpected(std::move(taken.error()));
     }
+    // One that is cancelled is learned of, too: its place would stay taken until the hour is over.
+    struct UnderWay {
+        ~UnderWay() {
+            if (budget) budget->learn(nullptr, {});
+        }
+        RateBudget* budget;
+    } under_way{&budget};
     http::Request request;
     request.method = call.method;
     request.target = call.target;
@@ -121,6 +128,7 @@ Task<Result<http::Response>> Session::exchange(Call call, std::string bearer) {
     metrics::count("codegen_github_requests_total",
                    {{"operation", call.operation}, {"status", std::to_string(response ? response->status : 0)}});
     const auto now = options_.now();
+    under_way.budget = nullptr;
     auto refused = budget.learn(response ? &*response : nullptr, now);
     if (const auto left = budget_.left(now)) metrics::set("codegen_github_budget_left", {}, static_cast<double>(*left));
     if (refused) {

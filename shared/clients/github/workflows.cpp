@@ -75,6 +75,27 @@ Task<Result<std::optional<std::int64_t>>> send_dispatch(SessionPtr session, std:
     std::unreachable();
 }
 
+// A look that fails for a reason that passes is repeated. How long to wait until then; nullopt: it is over.
+std::optional<std::chrono::milliseconds> until_next_look(const github::Session& session, const Error* error,
+                                                         steady_clock::time_point deadline) {
+    std::chrono::milliseconds wait = session.options().poll_interval;
+    if (error && error->code == github::kRateLimitExceeded)
+        wait = std::max<std::chrono::milliseconds>(wait, error->retry_after.value_or(std::chrono::seconds(0)));
+    else if (error && !github::is_unsure(*error))
+        return std::nullopt;
+    if (steady_clock::now() + wait > deadline) return std::nullopt;
+    return wait;
+}
+
+// Whoever tries again what is transient would start a second run.
+Error dispatched(std::optional<Error> why, std::string_view what, std::chrono::milliseconds patience) {
+    auto message =
+        fmt::format("{}: GitHub took it, but no run of it was to be seen within {} ms", what, patience.count());
+    if (why) message += ": " + why->message;
+    const bool fatal = why && why->category == ErrorCategory::fatal;
+    return Error{fatal ? ErrorCategory::fatal : ErrorCategory::permanent, "dispatched", std::move(message), {}, {}};
+}
+
 // Until `find` has it. A run appears seconds after its dispatch.
 Task<Result<WorkflowRun>> start_run(SessionPtr session, Dispatch wanted, std::chrono::milliseconds patience) {
     const auto what = fmt::format("{}: dispatch {} on {}", wanted.repository, wanted.workflow, wanted.ref);
@@ -114,14 +135,15 @@ Task<Result<WorkflowRun>> start_run(SessionPtr session, Dispatch wanted, std::ch
                 found = std::unexpected(std::move(runs.error()));
         }
         if (found && *found) co_return std::move(**found);
-        if (!found && !github::is_unsure(found.error())) co_return std::unexpected(in_context(found.error(), what));
-        if (steady_clock::now() + session->options().poll_interval > deadline) break;
-        co_await async::sleep_for(session->options().poll_interval);
+        const auto wait = until_next_look(*session, found ? nullptr : &found.error(), deadline);
+        if (wait) {
+            co_await async::sleep_for(*wait);
+            continue;
+        }
+        if (!sent) co_return std::unexpected(in_context(std::move(sent.error()), what));
+        if (!found && found.error().code == "conflict") co_return std::unexpected(in_context(found.error(), what));
+        co_return std::unexpected(dispatched(found ? std::nullopt : std::optional(found.error()), what, patience));
     }
-    if (!sent) co_return std::unexpected(in_context(std::move(sent.error()), what));
-    co_return fail(
-        ErrorCategory::transient, "timeout",
-        fmt::format("{}: GitHub took it, but no run of it was to be seen within {} ms", what, patience.count()));
 }
 
 Task<Result<WorkflowRun>> await_run(SessionPtr session, std::string repository, std::int64_t id,
@@ -130,9 +152,11 @@ Task<Result<WorkflowRun>> await_run(SessionPtr session, std::string repository, 
     for (;;) {
         auto run = co_await get_run(session, repository, id);
         if (run && run->completed()) co_return run;
-        if (!run && !github::is_unsure(run.error())) co_return run;
-        if (steady_clock::now() + session->options().poll_interval > deadline) break;
-        co_await async::sleep_for(session->options().poll_interval);
+        const bool over = !run && !github::is_unsure(run.error()) && run.error().code != github::kRateLimitExceeded;
+        if (over) co_return run;
+        const auto wait = until_next_look(*session, run ? nullptr : &run.error(), deadline);
+        if (!wait) break;
+        co_await async::sleep_for(*wait);
     }
     co_return fail(ErrorCategory::transient, "timeout",
                    fmt::format("{}: run {} has not ended within {} s", repository, id,
