@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <boost/asio/steady_timer.hpp>
-
+#include "shared/async/shutdown.hpp"
 #include "shared/logging/log.hpp"
 #include "shared/process/process.hpp"
 #include "shared/redis/streams.hpp"
@@ -56,7 +55,7 @@ struct Service::Impl {
                        [this](contracts::ProvisionerMessage message, redis::Delivery) {
                            return provisioner.handle(std::move(message));
                        })),
-          ended(executor, asio::steady_timer::time_point::max()),
+          shutdown(executor),
           scope(executor) {}
 
     static redis::ConsumerOptions consumer_options(const ServiceOptions& options) {
@@ -74,15 +73,6 @@ struct Service::Impl {
         auto added = co_await redis::publish(*redis, item.target, std::move(item.body));
         if (!added) co_return std::unexpected(in_context(added.error(), "stream " + item.target));
         co_return Result<void>();
-    }
-
-    static Task<void> consume(Impl* self) {
-        co_await asio::this_coro::throw_if_cancelled(false);
-        auto done = co_await self->consumer.run();
-        if (!done && !self->failure) {
-            self->failure = done.error();
-            self->ended.cancel();
-        }
     }
 
     // Requests whose queue entry is gone (a Redis that lost its data, an entry that became a dead letter): those that
@@ -129,9 +119,7 @@ struct Service::Impl {
     Work work;
     Provisioner provisioner;
     redis::Consumer consumer;
-    asio::steady_timer ended;
-    bool stopping = false;
-    std::optional<Error> failure;
+    async::Shutdown shutdown;
     async::Scope scope;  // last: its tasks use everything above
 };
 
@@ -151,24 +139,16 @@ Task<Result<void>> Service::run() {
         log::warning("servers cannot be provisioned from here: something is missing", {{"missing", program}});
 
     self->scope.spawn("infra outbox", self->outbox.run());
-    self->scope.spawn("infra consumer", Impl::consume(self.get()));
+    self->scope.spawn("infra consumer", self->shutdown.watch(self->consumer.run()));
     self->scope.spawn("infra sweep", Impl::sweep(self.get()));
-    const auto state = co_await asio::this_coro::cancellation_state;
-    const bool cancelled = state.cancelled() != asio::cancellation_type::none;
-    if (!self->stopping && !self->failure && !cancelled) co_await self->ended.async_wait(async::use_tuple);
-    // From here on cancellation must not cut the clean-up short.
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await self->shutdown.wait();
     self->consumer.stop();
     co_await self->scope.stop();
     self->redis.close();
-    if (self->failure) co_return std::unexpected(in_context(*self->failure, "infra-service"));
-    co_return Result<void>();
+    co_return self->shutdown.outcome("infra-service");
 }
 
-void Service::stop() {
-    impl_->stopping = true;
-    impl_->ended.cancel();
-}
+void Service::stop() { impl_->shutdown.begin(); }
 
 std::vector<redis::ConsumedStream> Service::consumed_streams() {
     return {{std::string(streams::kProvisioner), std::string(streams::kInfrastructureGroup), "infra-service",

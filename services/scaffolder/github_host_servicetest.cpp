@@ -1,7 +1,7 @@
 // The same on a GitHub that checks signatures and serves git over HTTP.
 #include "services/scaffolder/github_host.hpp"
 #include "services/scaffolder/scaffolder_fixture.hpp"
-#include "shared/testing/github/fake_github.hpp"
+#include "shared/testing/github/client_options.hpp"
 
 namespace codegen::scaffolder::testing {
 namespace {
@@ -13,14 +13,8 @@ class ScaffolderOnGitHub : public ScaffolderTest {
         host_ = make_host();
     }
     std::unique_ptr<RepositoryHost> make_host() {
-        clients::GitHubOptions o;
-        o.api_url = hub_.api_url();
-        o.organization = hub_.options().organization;
-        o.app_id = hub_.options().app_id;
-        o.private_key = hub_.private_key();
-        o.now = [this] { return hub_.now(); };
-        o.environment = [](std::string_view) { return std::nullopt; };
-        return std::make_unique<GitHubHost>(clients::GitHubClient::make(io_.get_executor(), o).value());
+        return std::make_unique<GitHubHost>(
+            clients::GitHubClient::make(io_.get_executor(), codegen::testing::client_options(hub_)).value());
     }
     std::string commits(const std::string& name) {
         return git(hub_.repository_path(name), {"-c", "safe.directory=*", "rev-list", "--count", "--all"});

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/steady_timer.hpp>
 #include <set>
 
 #include "services/scaffolder/work_directory.hpp"
 #include "shared/async/scope.hpp"
+#include "shared/async/shutdown.hpp"
 #include "shared/contracts/stream_table.hpp"
 #include "shared/logging/log.hpp"
 #include "shared/redis/streams.hpp"
@@ -46,7 +46,7 @@ struct Service::Impl {
           host(std::move(the_host)),
           redis(executor, options.redis, {.name = "scaffolder"}),
           scaffolder(api, *host, options.scaffolder),
-          ended(executor, asio::steady_timer::time_point::max()),
+          shutdown(executor),
           scope(executor) {
         redis::ConsumerOptions consuming;
         consuming.stream = streams::kScaffolder;
@@ -137,13 +137,6 @@ struct Service::Impl {
         if (!sent) log::debug("progress not told", {{"error", sent.error().message}});
     }
 
-    static Task<void> consume(Impl* self) {
-        co_await asio::this_coro::throw_if_cancelled(false);
-        auto done = co_await self->consumer->run();
-        if (!done) self->failure = done.error();
-        self->ended.cancel();
-    }
-
     static Task<void> keep_up(Impl* self) {
         for (;;) {
             auto trimmed = co_await redis::trim_consumed(self->redis, std::string(streams::kScaffolder), kKeptEntries);
@@ -159,9 +152,7 @@ struct Service::Impl {
     Scaffolder scaffolder;
     std::set<std::string> busy;  // projects
     std::optional<redis::Consumer> consumer;
-    asio::steady_timer ended;
-    bool stopping = false;
-    std::optional<Error> failure;
+    async::Shutdown shutdown;
     async::Scope scope;  // last: its tasks use everything above
 };
 
@@ -184,20 +175,14 @@ Task<Result<void>> Service::run() {
     if (const auto removed = remove_abandoned(self->options.scaffolder.work); removed > 0)
         log::info("removed what a killed process left", {{"directories", std::to_string(removed)}});
     self->scope.spawn("scaffolder upkeep", Impl::keep_up(self.get()));
-    self->scope.spawn("scaffolder consumer", Impl::consume(self.get()));
-    co_await asio::this_coro::throw_if_cancelled(false);
-    if (!self->stopping) co_await self->ended.async_wait(async::use_tuple);
-    co_await async::uncancellable();
+    self->scope.spawn("scaffolder consumer", self->shutdown.watch(self->consumer->run()));
+    co_await self->shutdown.wait();
     co_await self->scope.stop();
     self->redis.close();
-    if (self->failure) co_return std::unexpected(in_context(*self->failure, "scaffolder"));
-    co_return Result<void>();
+    co_return self->shutdown.outcome("scaffolder");
 }
 
-void Service::stop() {
-    impl_->stopping = true;
-    impl_->ended.cancel();
-}
+void Service::stop() { impl_->shutdown.begin(); }
 
 std::vector<redis::ConsumedStream> Service::consumed_streams() {
     return {{std::string(streams::kScaffolder), std::string(contracts::reader_group(streams::kScaffolder)),

@@ -3,7 +3,7 @@
 #include "services/scaffolder/scaffolder_fixture.hpp"
 #include "services/scaffolder/service.hpp"
 #include "shared/async/scope.hpp"
-#include "shared/testing/github/fake_github.hpp"
+#include "shared/testing/github/client_options.hpp"
 #include "shared/testing/temp_redis.hpp"
 
 namespace codegen::scaffolder::testing {
@@ -131,13 +131,8 @@ TEST_F(ScaffolderService, a_template_that_is_not_there_fails_its_project) {
 
 TEST_F(ScaffolderService, a_repository_that_github_does_not_know_fails_its_project) {
     const codegen::testing::FakeGitHub hub;
-    clients::GitHubOptions o;
-    o.api_url = hub.api_url();
-    o.organization = hub.options().organization;
-    o.app_id = hub.options().app_id;
-    o.private_key = hub.private_key();
-    o.environment = [](std::string_view) { return std::nullopt; };
-    start(std::make_unique<GitHubHost>(clients::GitHubClient::make(io_.get_executor(), std::move(o)).value()));
+    start(std::make_unique<GitHubHost>(
+        clients::GitHubClient::make(io_.get_executor(), codegen::testing::client_options(hub)).value()));
     const auto id = make_project({{"repository_url", hub.web_url() + "/acme/gone"}});
     send(id);
     EXPECT_THAT(given_up(id), HasSubstr("404"));

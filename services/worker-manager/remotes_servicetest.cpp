@@ -5,9 +5,8 @@
 
 #include "services/worker-manager/tests/service_fixture.hpp"
 #include "shared/base/base64.hpp"
-#include "shared/clients/github/github_client.hpp"
 #include "shared/process/process.hpp"
-#include "shared/testing/github/fake_github.hpp"
+#include "shared/testing/github/client_options.hpp"
 
 namespace codegen::worker_manager {
 namespace {
@@ -21,14 +20,8 @@ class RemotesTest : public ServiceFixture {
     void SetUp() override {
         ServiceFixture::SetUp();
         hub_.add_repository("shop");
-        clients::GitHubOptions o;
-        o.api_url = hub_.api_url();
-        o.organization = "acme";
-        o.app_id = hub_.options().app_id;
-        o.private_key = hub_.private_key();
-        o.environment = [](std::string_view) { return std::nullopt; };
         options_.github = std::make_shared<clients::GitHubClient>(
-            clients::GitHubClient::make(io_.get_executor(), std::move(o)).value());
+            clients::GitHubClient::make(io_.get_executor(), codegen::testing::client_options(hub_)).value());
     }
     std::string url(const std::string& name = "shop") const { return hub_.web_url() + "/acme/" + name; }
     boost::json::object create(const std::string& name, const std::string& repository, const std::string& base = {}) {

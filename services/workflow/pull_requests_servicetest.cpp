@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "services/workflow/workflow_fixture.hpp"
-#include "shared/testing/github/fake_github.hpp"
+#include "shared/testing/github/client_options.hpp"
 
 namespace codegen::workflow::testing {
 namespace {
@@ -13,14 +13,8 @@ class PullRequestWorkflow : public WorkflowTest {
   protected:
     void SetUp() override {
         hub_.add_repository("shop");
-        clients::GitHubOptions o;
-        o.api_url = hub_.api_url();
-        o.organization = "acme";
-        o.app_id = hub_.options().app_id;
-        o.private_key = hub_.private_key();
-        o.environment = [](std::string_view) { return std::nullopt; };
         options_.github = std::make_shared<clients::GitHubClient>(
-            clients::GitHubClient::make(io_.get_executor(), std::move(o)).value());
+            clients::GitHubClient::make(io_.get_executor(), codegen::testing::client_options(hub_)).value());
         options_.policy.pull_requests = true;
         WorkflowTest::SetUp();
     }

@@ -1,9 +1,8 @@
 #include "services/workflow/service.hpp"
 
-#include <boost/asio/steady_timer.hpp>
-
 #include "services/workflow/delivery.hpp"
 #include "services/workflow/intake.hpp"
+#include "shared/async/shutdown.hpp"
 #include "shared/logging/log.hpp"
 #include "shared/redis/data_loss.hpp"
 
@@ -31,7 +30,7 @@ struct Service::Impl {
           sweeper(store, api, runner, intake, options.sweeper),
           data_loss(
               executor, options.redis, "workflow", [this] { return send_again(); }, options.data_loss_interval),
-          ended(executor, asio::steady_timer::time_point::max()),
+          shutdown(executor),
           scope(executor) {
         add_consumer(executor, streams::kEngineering, streams::kCapabilityWorkersGroup,
                      redis::typed<contracts::EngineeringMessage>(
@@ -77,15 +76,6 @@ struct Service::Impl {
         co_return co_await sweeper.remind_due();
     }
 
-    static Task<void> consume(Impl* self, redis::Consumer* consumer) {
-        co_await asio::this_coro::throw_if_cancelled(false);
-        auto done = co_await consumer->run();
-        if (!done && !self->failure) {
-            self->failure = done.error();
-            self->ended.cancel();
-        }
-    }
-
     storage::Database& database;
     clients::ApiClient api;
     const ServiceOptions options;
@@ -99,9 +89,7 @@ struct Service::Impl {
     Sweeper sweeper;
     std::vector<std::unique_ptr<redis::Consumer>> consumers;
     redis::DataLossDetector data_loss;
-    asio::steady_timer ended;
-    bool stopping = false;
-    std::optional<Error> failure;
+    async::Shutdown shutdown;
     async::Scope scope;  // last: its tasks use everything above
 };
 
@@ -127,24 +115,16 @@ Task<Result<void>> Service::run() {
     self->scope.spawn("workflow upkeep",
                       keep_up(&self->redis, std::move(owned), self->options.repositories, self->options.upkeep));
     for (auto& consumer : self->consumers)
-        self->scope.spawn("workflow consumer", Impl::consume(self.get(), consumer.get()));
+        self->scope.spawn("workflow consumer", self->shutdown.watch(consumer->run()));
 
-    const auto state = co_await asio::this_coro::cancellation_state;
-    const bool cancelled = state.cancelled() != asio::cancellation_type::none;
-    if (!self->stopping && !self->failure && !cancelled) co_await self->ended.async_wait(async::use_tuple);
-    // From here on cancellation must not cut the clean-up short.
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await self->shutdown.wait();
     for (auto& consumer : self->consumers) consumer->stop();
     co_await self->scope.stop();
     self->redis.close();
-    if (self->failure) co_return std::unexpected(in_context(*self->failure, "workflow"));
-    co_return Result<void>();
+    co_return self->shutdown.outcome("workflow");
 }
 
-void Service::stop() {
-    impl_->stopping = true;
-    impl_->ended.cancel();
-}
+void Service::stop() { impl_->shutdown.begin(); }
 
 std::vector<redis::ConsumedStream> Service::consumed_streams() {
     const auto stream = [](std::string_view name, std::string_view group, std::string message) {

@@ -207,14 +207,9 @@ class GitHubWorkflowTest : public ::testing::Test {
   protected:
     void start(testing::FakeGitHubOptions given, const std::string& workflow = kDeploy) {
         hub_ = std::make_unique<testing::FakeGitHub>(std::move(given));
-        GitHubOptions o;
-        o.api_url = hub_->api_url();
-        o.organization = "acme";
-        o.app_id = hub_->options().app_id;
-        o.private_key = hub_->private_key();
+        auto o = testing::client_options(*hub_);
         o.poll_interval = 10ms;
         o.timeout = 2s;
-        o.environment = [](std::string_view) { return std::nullopt; };
         github_.emplace(GitHubClient::make(io_.get_executor(), o).value());
         hub_->add_repository("shop");
         const auto added = run(github_->put_file(

@@ -7,9 +7,8 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "shared/clients/github/github_client.hpp"
 #include "shared/process/process.hpp"
-#include "shared/testing/github/fake_github.hpp"
+#include "shared/testing/github/client_options.hpp"
 #include "shared/testing/run.hpp"
 #include "shared/testing/temp_directory.hpp"
 
@@ -41,14 +40,8 @@ inline std::string zip_of(const std::vector<std::pair<std::string, std::string>>
 class GitHubFixture : public ::testing::Test {
   protected:
     GitHubOptions options() const {
-        GitHubOptions o;
-        o.api_url = hub_.api_url();
-        o.organization = hub_.options().organization;
-        o.app_id = hub_.options().app_id;
-        o.private_key = hub_.private_key();
+        auto o = testing::client_options(hub_);
         o.timeout = std::chrono::milliseconds(10000);
-        o.now = [this] { return hub_.now(); };
-        o.environment = [](std::string_view) { return std::nullopt; };
         return o;
     }
     GitHubClient client() { return GitHubClient::make(io_.get_executor(), options()).value(); }
