@@ -75,7 +75,7 @@ Task<void> Manager::mirror_queue() {
     for (const auto& id : admission_.waiting())
         if (const auto worker = find(id)) commands.push_back({"RPUSH", key, worker->row.command});
     auto done = co_await redis_.transaction(std::move(commands));
-    if (!done) log::warning("mirror of the creation queue", {{"error", done.error().message}});
+    if (!done && !stopping_) log::warning("mirror of the creation queue", {{"error", done.error().message}});
     if (!done) mirrored_.clear();  // written with the next change
 }
 

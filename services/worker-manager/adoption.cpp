@@ -67,6 +67,7 @@ Task<void> Manager::stop() {
         co_await worker->gateway->close();
         worker->gateway.reset();
     }
+    redis_.close();
 }
 
 Task<Result<void>> Manager::load_workers() {

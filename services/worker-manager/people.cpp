@@ -70,7 +70,7 @@ Task<void> Manager::announce_to_people() {
         auto done = co_await api_->call("PUT", target, body);
         if (done) {
             told = false;
-        } else if (!std::exchange(told, true)) {
+        } else if (!stopping_ && !std::exchange(told, true)) {
             log::warning("people cannot find this manager: its announcement failed, it is tried again",
                          {{"host", options_.host}, {"error", done.error().message}});
         }

@@ -33,7 +33,8 @@ Task<void> Scaffolding::run() {
     co_await asio::this_coro::throw_if_cancelled(false);
     for (bool going = true; going;) {
         auto sent = co_await send_forgotten();
-        if (!sent) log::warning("sweep of new projects failed", {{"error", sent.error().message}});
+        if (!sent && sent.error().code != "cancelled")
+            log::warning("sweep of new projects failed", {{"error", sent.error().message}});
         co_await async::sleep_for(options_.interval);
         const auto state = co_await asio::this_coro::cancellation_state;
         going = state.cancelled() == asio::cancellation_type::none;

@@ -12,7 +12,7 @@ constexpr int kAtOnce = 200;  // runs a sweep; the rest has its turn at the next
 constexpr int kForgottenAtOnce = 1000;
 
 void report(std::string_view what, const Result<void>& done) {
-    if (!done) log::warning(what, {{"error", done.error().message}});
+    if (!done && done.error().code != "cancelled") log::warning(what, {{"error", done.error().message}});
 }
 
 }  // namespace
