@@ -1,12 +1,18 @@
 // Acceptance F: what a worker can reach and see, tried from inside, as the agent and as uid 0.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 
+#include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <fstream>
 #include <sstream>
 
+#include "apps/orchestratord/configuration.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/posix/file.hpp"
+#include "shared/testing/temp_postgres.hpp"
 #include "tests/harness/control_plane.hpp"
 #include "tests/harness/runtimes.hpp"
 
@@ -50,6 +56,107 @@ class Neighbour {
     std::string address_;
 };
 
+std::string private_key() {
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(EVP_RSA_gen(2048), &EVP_PKEY_free);
+    const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), &BIO_free);
+    EXPECT_EQ(PEM_write_bio_PrivateKey(out.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr), 1);
+    char* text = nullptr;
+    const auto size = BIO_get_mem_data(out.get(), &text);
+    return {text, static_cast<std::size_t>(size)};
+}
+
+// What the control plane knows and no worker may. Nothing is listed by hand that a later secret could be missing from:
+// each setting of the kind secret is planted or named with the file that holds it, and each file that only its owner
+// may read is looked into.
+class Secrets {
+  public:
+    Secrets() {
+        for (const auto& setting : orchestratord::settings())
+            if (setting.kind == orchestratord::Setting::Kind::secret && !kInFiles.contains(setting.name))
+                plant(std::string(setting.name));
+    }
+    const std::map<std::string, std::string>& environment() const { return environment_; }
+    // With what the state directory has.
+    std::vector<std::string> all(const ControlPlane& plane) const {
+        auto secrets = planted_;
+        for (const auto& [setting, file] : kInFiles)
+            EXPECT_FALSE(words_of(plane.state() / file).empty()) << setting << " is in no file " << file;
+        std::error_code error;
+        for (auto it = std::filesystem::recursive_directory_iterator(plane.state(), error); it != end(it);
+             it.increment(error)) {
+            const auto mode = it->symlink_status(error).permissions();
+            const bool ours = (mode & std::filesystem::perms(0077)) == std::filesystem::perms::none;
+            if (it->is_directory(error) && it->path().filename() == "workers") it.disable_recursion_pending();
+            if (it->symlink_status(error).type() != std::filesystem::file_type::regular || !ours) continue;
+            const auto words = words_of(it->path());
+            const bool beside = it->path().parent_path() == plane.state() && it->file_size(error) > 0;
+            const auto kind = it->path().extension().string();
+            if (beside && !kind.starts_with(".db") && kind != ".log")
+                EXPECT_FALSE(words.empty()) << it->path() << " is kept from others; what secret is in it?";
+            secrets.insert(secrets.end(), words.begin(), words.end());
+        }
+        std::ranges::sort(secrets);
+        const auto repeated = std::ranges::unique(secrets);
+        secrets.erase(repeated.begin(), repeated.end());
+        EXPECT_GE(secrets.size(), planted_.size() + kInFiles.size());
+        return secrets;
+    }
+
+  private:
+    // Their values come from these when they are not set, and `dev` is to make them.
+    static inline const std::map<std::string_view, std::string_view> kInFiles{{"SECRETS_KEY", "secrets.key"},
+                                                                              {"SERVICE_TOKEN", "service.token"},
+                                                                              {"INFRA_TOKEN", "infra.token"},
+                                                                              {"REDIS_URL", "redis.url"}};
+    void plant(const std::string& name) {
+        auto canary = "canary" + random_token(12);
+        if (name == "GITHUB_APP_PRIVATE_KEY") {
+            const auto key = private_key();
+            environment_.insert({{name, key}, {"GITHUB_APP_ID", "1"}, {"GITHUB_ORG", "acme"}});
+            environment_["GITHUB_API_URL"] = "http://127.0.0.1:1";
+            const auto second = key.find('\n', key.find('\n') + 1) + 1;
+            canary = key.substr(second, key.find('\n', second) - second);
+        } else if (name == "DATABASE_URL") {
+            postgres_ = std::make_unique<TempPostgres>(io_);
+            environment_[name] = postgres_->url() + "&password=" + canary;
+        } else {
+            environment_[name] = canary;
+        }
+        planted_.push_back(std::move(canary));
+    }
+    // Of a text file, what is long enough to be a secret and no path; of an address, its password.
+    static std::vector<std::string> words_of(const std::filesystem::path& file) {
+        const auto text = posix::read_file(file, 64u << 10);
+        std::vector<std::string> out;
+        if (!text || text->contains('\0')) return out;
+        std::istringstream words(*text);
+        for (std::string word; words >> word;) {
+            const auto address = redis::parse_address(word);
+            if (word.starts_with('>')) word.erase(0, 1);  // a password in an ACL file
+            const bool plain = std::ranges::all_of(word, [](unsigned char c) { return std::isalnum(c) != 0; });
+            if (address && !address->password.empty())
+                out.push_back(address->password);
+            else if (word.size() >= 32 && plain)
+                out.push_back(word);
+        }
+        return out;
+    }
+
+    boost::asio::io_context io_;
+    std::unique_ptr<TempPostgres> postgres_;
+    std::map<std::string, std::string> environment_{{"TIME4VPS_USER", "me"}};
+    std::vector<std::string> planted_;
+};
+
+std::string sha256_hex(std::string_view text) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha256(), nullptr);
+    std::string hex;
+    for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", digest[i]);
+    return hex;
+}
+
 class Isolation : public OnEachRuntime {
   protected:
     // Runs `script` as the agent and returns what it wrote to the file `report`.
@@ -77,33 +184,28 @@ class Isolation : public OnEachRuntime {
         std::ranges::reverse(text);
         return text;
     }
-    // What the control plane knows and no worker may.
-    static std::vector<std::string> secrets_of(ControlPlane& plane) {
-        std::vector<std::string> secrets;
-        for (const char* file : {"admin.token", "service.token"}) {
-            auto token = posix::read_file(plane.state() / file, 4096);
-            EXPECT_TRUE(token);
-            if (token) secrets.push_back(token->substr(0, token->find('\n')));
-        }
-        const auto address = redis::parse_address(posix::read_file(plane.state() / "redis.url", 4096).value());
-        EXPECT_TRUE(address && !address->password.empty());
-        if (address) secrets.push_back(address->password);
-        return secrets;
-    }
     // Looks everywhere that can be read; prints found=0 or found=1. The secrets are reversed in the script: its own
     // text must not be what the search finds.
     static std::string search_for(const std::vector<std::string>& secrets) {
-        std::string script = "found=0\n";
+        std::string script = "found=0; set --\n";
         for (const auto& secret : secrets) {
             EXPECT_GE(secret.size(), 16u);
-            script +=
-                "s=$(printf %s " + reversed(secret) + " | rev 2>/dev/null || printf %s " + reversed(secret) +
-                " | perl -ne 'print scalar reverse')\n"
-                "grep -rlsF --exclude-dir=proc --exclude-dir=sys --exclude-dir=usr -e \"$s\" / && found=1\n"
-                "for p in /proc/[0-9]*; do for f in environ cmdline maps; do tr '\\0' '\\n' < $p/$f 2>/dev/null | "
-                "grep -qF -e \"$s\" && { echo $p/$f; found=1; }; done; done\n";
+            script += "s=$(printf %s " + reversed(secret) + " | rev 2>/dev/null || printf %s " + reversed(secret) +
+                      " | perl -ne 'print scalar reverse'); set -- \"$@\" -e \"$s\"\n";
         }
-        return script + "echo found=$found\n";
+        return script +
+               // Its exit status is an error's as soon as one file cannot be read, whatever it has found.
+               "hits=$(grep -rlsF --exclude-dir=proc --exclude-dir=sys --exclude-dir=usr \"$@\" /); "
+               "[ -z \"$hits\" ] || { echo \"$hits\"; found=1; }\n"
+               "for p in /proc/[0-9]*; do for f in environ cmdline maps; do tr '\\0' '\\n' < $p/$f 2>/dev/null | "
+               "grep -qF \"$@\" && { echo $p/$f; found=1; }; done; done\n"
+               "echo found=$found\n";
+    }
+    // Everything that can be read and could be a token of ours, a line each: hex=...
+    static std::string list_hex() {
+        return "{ grep -roahsE --exclude-dir=proc --exclude-dir=sys --exclude-dir=usr '[0-9a-f]{64}' /; "
+               "for p in /proc/[0-9]*; do for f in environ cmdline; do tr '\\0' '\\n' < $p/$f 2>/dev/null | "
+               "grep -oE '[0-9a-f]{64}'; done; done; } 2>/dev/null | sort -u | sed s/^/hex=/\n";
     }
     // Where something listens on `port`: every address and both names of the host, and the neighbour. That it does is
     // tried from the host: from a worker, only the missing network can be why it is not reached.
@@ -151,15 +253,55 @@ TEST_P(Isolation, PidOneIsOursAndTheCommandIsOnThePath) {
 }
 
 TEST_P(Isolation, NoCanaryOfAnySecretIsFound) {
-    const auto canary = "canary" + random_token(12);
-    ControlPlane plane({.runtime = runtime(), .environment = {{"ANTHROPIC_API_KEY", canary}}});
-    auto secrets = secrets_of(plane);
-    secrets.push_back(canary);
-    const auto script =
-        search_for(secrets) + "cat /run/codegen/wrapper/redis.sock 2>&1; ls /var/lib/codegen-worker 2>&1";
+    const Secrets planted;
+    ControlPlane plane({.runtime = runtime(), .environment = planted.environment()});
+    const auto secrets = planted.all(plane);
+    const auto control = "control" + random_token(12);
+    const auto script = "printf %s " + reversed(control) + " | perl -ne 'print scalar reverse' > planted\n" +
+                        search_for({control, secrets.front()}) + "rm planted; echo planted=$found\n" +
+                        search_for(secrets) +
+                        "cat /run/codegen/wrapper/redis.sock 2>&1; ls /var/lib/codegen-worker 2>&1";
     const auto report = inside(plane, script);
-    EXPECT_TRUE(report.contains("found=0")) << report;
-    EXPECT_FALSE(plane.log().contains(canary)) << "a secret is in the log";
+    EXPECT_TRUE(report.contains("planted=1")) << "the search does not find what is there: " << report;
+    EXPECT_TRUE(report.contains("\nfound=0")) << report;
+    for (const auto& secret : secrets) EXPECT_FALSE(plane.log().contains(secret)) << "a secret is in the log";
+}
+
+// The worker's own token for the API and its password for Redis are in the manager's memory alone: nobody can say what
+// to search for, but whatever is found can be tried.
+TEST_P(Isolation, NothingThatIsFoundOpensTheApiOrRedis) {
+    ControlPlane plane({.runtime = runtime()});
+    const auto project = plane.create_project("p");
+    const auto control = random_token();
+    const auto task = plane.start_task(
+        project, "printf %s " + reversed(control) + " | perl -ne 'print scalar reverse' > planted; { " + list_hex() +
+                     "} > report 2>&1; rm -f planted; touch searched; " + kWaitForGo + kCommitAndReport);
+    const auto worker = plane.wait_for_worker(task);
+    const auto workspace = plane.worker_directory(worker) / "workspace";
+    // While both are good.
+    ASSERT_TRUE(eventually(
+        "the search has ended", [&] { return std::filesystem::exists(workspace / "searched"); },
+        std::chrono::seconds(60)));
+    std::istringstream report(posix::read_file(workspace / "report", 16u << 20).value_or(""));
+    std::string users;
+    for (const auto& user : plane.redis({"ACL", "LIST"}).elements) users += user.text + "\n";
+    EXPECT_TRUE(users.contains("worker-" + worker)) << users;
+    bool works = false;
+    int tried = 0;
+    for (std::string line; std::getline(report, line);) {
+        ASSERT_TRUE(line.starts_with("hex=")) << line;
+        const auto found = line.substr(4);
+        works = works || found == control;
+        EXPECT_FALSE(users.contains(sha256_hex(found))) << "a password of Redis";
+        ASSERT_LT(++tried, 2000);
+        const auto status = plane.run({"curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket",
+                                       (plane.state() / "api.sock").string(), "-H", "Authorization: Bearer " + found,
+                                       "http://api/api/projects"});
+        EXPECT_EQ(status.output, "401") << "a token of the API";
+    }
+    EXPECT_TRUE(works) << "the search does not find what is there";
+    std::ofstream(workspace / "go").close();
+    EXPECT_EQ(plane.wait_for_end(task).at("status").as_string(), "completed");
 }
 
 TEST_P(Isolation, NothingBeyondTheGatewayCanBeReached) {
@@ -193,6 +335,47 @@ TEST_P(Isolation, DeniedStaysDeniedAfterEditingTheEnvironment) {
     EXPECT_TRUE(report.contains("third=3")) << report;
     EXPECT_TRUE(report.contains("fourth=0")) << report;
     for (const auto& project : plane.api("/api/projects").as_array()) EXPECT_NE(project.at("name").as_string(), "evil");
+}
+
+// The same of what one request permits, in a worker that may do anything.
+TEST_P(Isolation, DeniedByARequestStaysDeniedAfterEditingTheEnvironment) {
+    ControlPlane plane({.runtime = runtime()});
+    const auto project = plane.create_project("p");
+    const auto task = boost::json::serialize(
+        boost::json::object{{"id", new_uuid()}, {"project_id", project}, {"type", "engineering"}, {"spec", "x"}});
+    const auto made = plane.api("/api/tasks", "POST", task).as_object();
+    const std::string task_id(made.at("id").as_string());
+    const std::string worker = "w-" + random_token(4);
+    boost::json::object config{
+        {"name", worker},     {"worker_type", "developer"}, {"agent_type", "custom"},
+        {"instructions", ""}, {"allowed_commands", {"*"}},  {"capabilities", boost::json::array{}},
+        {"pool", false}};
+    config["command"] = {
+        "bash", "-c",
+        "{ ALLOWED_COMMANDS='*' orchestrator --json project create --name evil; echo created=$?; "
+        "ALLOWED_COMMANDS='*' orchestrator --json result --status success --summary evil; echo said=$?; "
+        "ALLOWED_COMMANDS='*' orchestrator --json project get " +
+            project + "; echo read=$?; } > report 2>&1; touch done"};
+    plane.redis({"XADD", "worker:commands", "*", "data",
+                 boost::json::serialize(boost::json::object{{"command", "create"},
+                                                            {"request_id", new_uuid()},
+                                                            {"config", std::move(config)},
+                                                            {"context", {{"user_id", "1"}}}})});
+    plane.redis({"XADD", "worker:" + worker + ":input", "*", "data",
+                 boost::json::serialize(boost::json::object{{"request_id", new_uuid()},
+                                                            {"task_id", task_id},
+                                                            {"project_id", project},
+                                                            {"prompt", "x"},
+                                                            {"allowed_commands", {"project.get"}}})});
+    const auto workspace = plane.worker_directory(worker) / "workspace";
+    ASSERT_TRUE(eventually(
+        "the agent has tried", [&] { return std::filesystem::exists(workspace / "done"); }, std::chrono::seconds(60)))
+        << plane.log();
+    const auto report = posix::read_file(workspace / "report", 64u << 10).value_or("");
+    EXPECT_TRUE(report.contains("created=3")) << report;
+    EXPECT_TRUE(report.contains("said=3")) << report;
+    EXPECT_TRUE(report.contains("read=0")) << report;
+    for (const auto& known : plane.api("/api/projects").as_array()) EXPECT_NE(known.at("name").as_string(), "evil");
 }
 
 TEST_P(Isolation, TheGatewayRefusesOtherHostsAndSaysWhy) {
@@ -232,10 +415,10 @@ for my $command (@ARGV) {
 // Docker: what a person with the engine finds who goes in as root, or an agent that became root by a fault of the
 // kernel. Sandbox: that there is no root to become.
 TEST_P(Isolation, UidZeroInsideFindsNoSecretAndReachesNoFurther) {
-    const auto canary = "canary" + random_token(12);
+    const Secrets planted;
     boost::asio::io_context io;
     boost::asio::ip::tcp::acceptor listener(io, {boost::asio::ip::tcp::v4(), 0});
-    ControlPlane plane({.runtime = runtime(), .environment = {{"ANTHROPIC_API_KEY", canary}}});
+    ControlPlane plane({.runtime = runtime(), .environment = planted.environment()});
     if (runtime() == "sandbox") {
         const auto report =
             inside(plane,
@@ -248,8 +431,7 @@ TEST_P(Isolation, UidZeroInsideFindsNoSecretAndReachesNoFurther) {
         EXPECT_TRUE(report.contains("CapPrm:\t0000000000000000")) << report;
         return;
     }
-    auto secrets = secrets_of(plane);
-    secrets.push_back(canary);
+    const auto secrets = planted.all(plane);
     const auto port = std::to_string(listener.local_endpoint().port());
     const Neighbour neighbour(plane, port);
     const auto report = inside_as_root(
