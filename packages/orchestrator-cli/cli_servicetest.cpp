@@ -55,6 +55,15 @@ TEST_F(CliTest, a_project_may_have_its_code_already) {
     EXPECT_EQ(both.exit, 2) << both.output;
 }
 
+TEST_F(CliTest, a_token_in_an_address_is_refused_and_not_repeated) {
+    for (const auto* option : {"--template", "--repository"}) {
+        const auto refused = orchestrator({"project", "create", "--name", "x", option, "https://se-cret@h.test/o/t"});
+        EXPECT_EQ(refused.exit, 2) << refused.output;
+        EXPECT_THAT(refused.output + refused.errors, Not(HasSubstr("se-cret")));
+    }
+    EXPECT_EQ(orchestrator({"project", "list"}).data(), boost::json::array());
+}
+
 TEST_F(CliTest, a_project_names_its_template_and_the_answers_to_it) {
     const auto alone = orchestrator({"project", "create", "--name", "x"});
     EXPECT_EQ(text(alone.data(), "status"), "draft");
@@ -217,7 +226,7 @@ TEST_F(CliTest, wait_tells_every_end) {
 TEST_F(CliTest, follow_shows_progress_and_events_until_the_end) {
     const auto project = make_project();
     const auto id = text(orchestrator({"engineering", "start", "--project", project, "--spec", "x"}).data(), "id");
-    const auto worker = "dev-" + id.substr(0, 8) + "-1";
+    const auto worker = "dev-" + id + "-1";
     publish("task_progress:" + id, {{"type", "started"}, {"request_id", "r"}, {"message", "started"}});
     publish("worker:" + worker + ":events", {{"worker_id", worker},
                                              {"request_id", "r"},

@@ -3,6 +3,7 @@
 #include "services/api/columns.hpp"
 #include "services/api/objects.hpp"
 #include "shared/contracts/dto/project.hpp"
+#include "shared/http/url.hpp"
 
 namespace codegen::api {
 namespace {
@@ -84,9 +85,21 @@ std::expected<void, http::Response> check_template(const Caller& caller, const b
                                          {{"config.template", "is a template from elsewhere: a person may name it"}}));
 }
 
+// What is fetched from there is asked for with the installation's own rights; a token in the address would be stored.
+std::expected<void, http::Response> check_places(const boost::json::object& config,
+                                                 const std::optional<std::string>& repository_url) {
+    constexpr auto kWhy = "holds a user or a password: it would be stored and logged; leave it out";
+    const auto* wanted = config.if_contains("template");
+    const auto* name = wanted ? wanted->if_string() : nullptr;
+    if (name && http::holds_credentials(*name)) return invalid_field("config.template", kWhy);
+    if (repository_url && http::holds_credentials(*repository_url)) return invalid_field("repository_url", kWhy);
+    return {};
+}
+
 Task<http::Response> create(const Context* context) {
     auto body = body_of<ProjectCreate>(*context);
     if (!body) co_return body.error();
+    if (auto clean = check_places(body->config, body->repository_url); !clean) co_return clean.error();
     if (auto ours = check_template(context->caller, body->config); !ours) co_return ours.error();
     if (!body->owner_id) body->owner_id = context->caller.user_id;
     if (auto mine = check_owner(context->caller, body->owner_id); !mine) co_return mine.error();
@@ -128,6 +141,7 @@ Task<http::Response> put(const Context* context) {
     if (body->id && lower_case(*body->id) != context->id()) {
         co_return invalid_field("id", "differs from the id in the path").error();
     }
+    if (auto clean = check_places(body->config, body->repository_url); !clean) co_return clean.error();
     if (body->owner_id) {
         if (auto mine = check_owner(context->caller, body->owner_id); !mine) co_return mine.error();
     }
@@ -146,6 +160,8 @@ Task<http::Response> put(const Context* context) {
 Task<http::Response> patch(const Context* context) {
     auto body = body_of<ProjectPatch>(*context);
     if (!body) co_return body.error();
+    auto clean = check_places(body->config.value.value_or(boost::json::object()), body->repository_url.value);
+    if (!clean) co_return clean.error();
     if (body->owner_id.present) {
         if (auto mine = check_owner(context->caller, body->owner_id.value); !mine) co_return mine.error();
     }

@@ -155,6 +155,24 @@ TEST_F(ResourcesTest, AProjectIsDeletedWhenItsTasksAreFinished) {
     EXPECT_FALSE(must(200, admin("GET", "/api/tasks/" + task)).as_object().contains("project_id"));
 }
 
+TEST_F(ResourcesTest, APlaceOfCodeHoldsNoToken) {
+    const auto project = "/api/projects/" + make_project(admin_);
+    for (const std::string place :
+         {"https://se-cret@h.test/o/t", "https://user:se-cret@h.test/o/t@v1", "ssh://git:se-cret@h.test/o/t"}) {
+        for (const auto& [method, target] : {std::pair("POST", std::string("/api/projects")), std::pair("PUT", project),
+                                             std::pair("PATCH", project)}) {
+            const auto from = admin(method, target, body({{"name", "x"}, {"config", {{"template", place}}}}));
+            EXPECT_THAT(paths(from), ::testing::ElementsAre("config.template")) << method;
+            const auto there = admin(method, target, body({{"name", "x"}, {"repository_url", place}}));
+            EXPECT_THAT(paths(there), ::testing::ElementsAre("repository_url")) << method;
+            EXPECT_THAT(from.body + there.body, ::testing::Not(::testing::HasSubstr("se-cret")));
+        }
+    }
+    EXPECT_EQ(must(200, admin("GET", "/api/projects")).as_array().size(), 1u);
+    const auto plain = admin("PATCH", project, R"({"config": {"template": "ssh://git@h.test/o/t"}})");
+    EXPECT_EQ(plain.status, 200u) << plain.body;
+}
+
 TEST_F(ResourcesTest, ATaskIsQueuedForItsCaller) {
     const auto user = make_user(5);
     const auto token = user_token(user);

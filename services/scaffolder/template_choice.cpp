@@ -6,6 +6,8 @@
 #include <array>
 #include <boost/json/serialize.hpp>
 
+#include "shared/http/url.hpp"
+
 namespace codegen::scaffolder {
 namespace fs = std::filesystem;
 
@@ -75,8 +77,6 @@ Result<void> check_location(const TemplateChoice& choice, const TemplateRules& r
         if (location.starts_with("git@") && colon != location.npos && !location.substr(4).starts_with('-'))
             return check_identity(choice);
     } else if (std::ranges::any_of(kSchemes, [&](auto scheme) { return location.starts_with(scheme); })) {
-        if (host.contains('@') && !location.starts_with("ssh://"))
-            return refuse("template", "holds a user or a password: it would be stored and logged; leave it out");
         if (!host.empty() && !host.starts_with('-'))
             return location.starts_with("ssh://") ? check_identity(choice) : Result<void>();
     }
@@ -94,6 +94,8 @@ Result<TemplateChoice> choose_template(const boost::json::object& config, const 
         if (!wanted->is_string())
             return refuse("template", fmt::format("{}: expected a text", boost::json::serialize(*wanted)));
         std::string_view text = wanted->get_string();
+        if (http::holds_credentials(text))  // before anything repeats it
+            return refuse("template", "holds a user or a password: it would be stored and logged; leave it out");
         if (!is_name(text)) {
             const auto at = reference_position(text);
             if (at != text.npos) out.reference = text.substr(at + 1);

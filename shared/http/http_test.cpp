@@ -56,6 +56,20 @@ TEST(Url, ParsesTheThreeKinds) {
     EXPECT_EQ(url.path, "/run/with space/api.sock");
 }
 
+TEST(Url, KnowsAPlaceThatHoldsASecret) {
+    for (const auto* place :
+         {"https://token@h.test/o/t", "https://user:secret@h.test/o/t", "HTTPS://token@h.test",
+          "http://:secret@h.test/o", "ssh://git:secret@h.test/o/t", "ssh://git:secret@h.test:22/o/t@v1",
+          "git+https://token@h.test/o/t", "git:secret@h.test:o/t", "https://a@b@h.test/o", "https://token@h.test?x",
+          "https://user:se/cret@h.test/o/t"})
+        EXPECT_TRUE(holds_credentials(place)) << place;
+    for (const auto* place :
+         {"https://h.test/o/t", "https://h.test:8443/o/t@v1", "https://h.test/o/t@a:b", "ssh://git@h.test/o/t",
+          "ssh://git@h.test:22/o/t@v1", "git@h.test:o/t", "git@h.test:o/t@v1", "/srv/git/a.git", "https://[::1]/o",
+          "https://[::1]:8443/o", "standard", ""})
+        EXPECT_FALSE(holds_credentials(place)) << place;
+}
+
 TEST(Url, RefusesTheRestWithAWayOut) {
     for (const auto* text :
          {"", "localhost:80", "ftp://x", "http://", "http:///x", "http://x:0", "http://x:99999", "http://x:y",

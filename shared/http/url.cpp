@@ -70,6 +70,21 @@ Result<Url> parse_url(std::string_view text) {
     return url;
 }
 
+bool holds_credentials(std::string_view place) {
+    const auto scheme = place.find("://");
+    const auto start = scheme == place.npos ? 0 : scheme + 3;
+    const auto authority = place.substr(start, place.find_first_of("/?#", start) - start);
+    const auto at = authority.rfind('@');
+    const auto colon = authority.find(':');
+    const bool password = at != authority.npos && colon < at;
+    if (scheme == place.npos) return password;
+    if (at != authority.npos) return password || !place.substr(0, scheme).ends_with("ssh");
+    // "user:pass/word@host": a port is a number.
+    const auto port = authority.rfind(':');
+    return port != authority.npos && !authority.ends_with(']') &&
+           authority.find_first_not_of("0123456789", port + 1) != authority.npos;
+}
+
 std::string percent_encode(std::string_view text) {
     std::string out;
     out.reserve(text.size());

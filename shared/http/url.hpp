@@ -17,6 +17,10 @@ struct Url {
     std::string path;  // base path without trailing slash, or the socket's path
 };
 Result<Url> parse_url(std::string_view text);
+// Whether a place that git fetches from ("https://...", "ssh://...", "git@host:path", a path) holds a secret in its
+// address: a password, or any user where it is not SSH (there a token is often the user). What it holds would be stored
+// and logged.
+bool holds_credentials(std::string_view place);
 std::string percent_encode(std::string_view text);  // for one path segment or query value
 // nullopt: a '%' without two hex digits, or a NUL in any form.
 std::optional<std::string> percent_decode(std::string_view text);

@@ -4,6 +4,7 @@
 #include "packages/orchestrator-cli/command.hpp"
 #include "shared/contracts/stream_table.hpp"
 #include "shared/http/client.hpp"
+#include "shared/http/url.hpp"
 
 namespace codegen::cli {
 namespace {
@@ -73,7 +74,16 @@ std::string scaffolding_error(const contracts::Project& project) {
     return why && why->is_string() ? std::string(why->get_string()) : std::string();
 }
 
+// Refused before it is sent, and never repeated.
+std::expected<void, Failure> check_place(std::string_view option, std::string_view place) {
+    if (!http::holds_credentials(place)) return {};
+    return std::unexpected(
+        usage(fmt::format("{} holds a user or a password: it would be stored and logged; leave it out", option)));
+}
+
 Task<Outcome> create(Invocation invocation, CreateOptions options) {
+    if (auto clean = check_place("--template", options.from_template); !clean) co_return std::unexpected(clean.error());
+    if (auto clean = check_place("--repository", options.repository); !clean) co_return std::unexpected(clean.error());
     auto modules = parse_modules(options.modules);
     if (!modules) co_return std::unexpected(modules.error());
     contracts::ProjectCreate body;
