@@ -22,7 +22,7 @@ Where visible(const Context& context) {
 Task<http::Response> list(const Context* context) {
     Filters filters(*context);
     filters.where = visible(*context);
-    filters.text("server_handle").text("project_id");
+    filters.text("server_handle").id("project_id");
     return answer_list(context, &kAllocations, std::move(filters));
 }
 

@@ -117,6 +117,27 @@ TEST_F(InfrastructureTest, OnlyInfraServiceReadsKeysThatOpenServers) {
     EXPECT_EQ(send("GET", target, infra).status, 404u);
 }
 
+// It becomes a line of known_hosts: a second line would be another server's.
+TEST_F(InfrastructureTest, AHostKeyIsOneLine) {
+    make_server("vps-1");
+    const std::string good = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 root@vps";
+    for (const boost::json::value& key :
+         {boost::json::value("a\nb"), boost::json::value(good + "\nvps-2 " + good), boost::json::value(good + "\r"),
+          boost::json::value("ssh-ed25519"), boost::json::value("ssh-ed25519 ../x"), boost::json::value(""),
+          boost::json::value("* ssh-ed25519 AAAA"), boost::json::value(7), boost::json::value(nullptr)}) {
+        const auto labels = boost::json::serialize(boost::json::object{{"labels", {{"ssh_host_key", key}}}});
+        const auto refused = admin("PATCH", "/api/servers/vps-1", labels);
+        EXPECT_EQ(refused.status, 422u) << labels;
+        EXPECT_THAT(refused.body, HasSubstr("labels.ssh_host_key"));
+    }
+    const auto made = admin("POST", "/api/servers", R"({"handle": "vps-2", "host": "h", "public_ip": "203.0.113.2",
+        "labels": {"ssh_host_key": "a\nb"}})");
+    EXPECT_EQ(made.status, 422u) << made.body;
+    const auto labels =
+        boost::json::serialize(boost::json::object{{"labels", {{"ssh_host_key", good}, {"zone", "eu"}}}});
+    EXPECT_EQ(admin("PATCH", "/api/servers/vps-1", labels).status, 200u);
+}
+
 TEST_F(InfrastructureTest, NobodyElseMakesATokenThatReadsThem) {
     made("/api/api-keys", {{"service", "infra-ssh"}, {"value", "ours"}, {"type", "system"}});
     const auto asked = [](const char* kind, boost::json::array actions) {

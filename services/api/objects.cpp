@@ -77,6 +77,11 @@ Filters& Filters::text(std::string_view name) {
     return *this;
 }
 
+Filters& Filters::id(std::string_view name) {
+    if (const auto* given = context_.query(name)) where.equals(name, lower_case(*given));
+    return *this;
+}
+
 Filters& Filters::number(std::string_view name) {
     const auto* given = context_.query(name);
     if (!given) return *this;

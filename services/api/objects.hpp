@@ -24,6 +24,7 @@ class Filters {
   public:
     explicit Filters(const Context& context) : context_(context) {}
     Filters& text(std::string_view name);
+    Filters& id(std::string_view name);  // a UUID, in either case
     Filters& number(std::string_view name);
     Filters& boolean(std::string_view name);
     template <class E>

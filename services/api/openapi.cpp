@@ -100,6 +100,11 @@ bj::object query_schema(const QueryParameter& parameter) {
     std::unreachable();
 }
 
+// Its answer has an ETag: 304 when the client has it.
+bool is_conditional(const RouteSpec& spec) {
+    return spec.method == "GET" && spec.contract.media_type == "application/json";
+}
+
 void add_headers(const RouteSpec& spec, bj::array& out) {
     const auto header = [&](std::string_view name, bj::object schema, std::string_view description) {
         out.push_back({{"name", text_view(name)},
@@ -112,6 +117,8 @@ void add_headers(const RouteSpec& spec, bj::array& out) {
                "The same request with the same key again has one effect and one answer, for 24 hours.");
     if (spec.method == "PUT" || spec.method == "PATCH")
         header("If-Match", {{"type", "string"}}, "An ETag: 412 when the object is another one by now.");
+    if (is_conditional(spec))
+        header("If-None-Match", {{"type", "string"}}, "An ETag: 304 when the answer is still the same.");
 }
 
 bj::array parameters_of(const RouteSpec& spec) {
@@ -176,6 +183,7 @@ bj::object operation_of(const RouteSpec& spec) {
         operation["requestBody"] = {{"required", true}, {"content", content_of("application/json", body_schema(body))}};
     bj::object responses;
     for (const auto status : statuses_of(spec)) responses[std::to_string(status)] = answer_of(spec, status);
+    if (is_conditional(spec)) responses["304"] = reference("#/components/responses/", "304");
     operation["responses"] = std::move(responses);
     bj::object token{{"token", bj::array{}}};
     if (spec.access == Access::open)
@@ -198,6 +206,8 @@ bj::object components(const std::vector<const RouteSpec*>& routes) {
             {"description", text_view(http::reason_phrase(status))},
             {"headers", {{"X-Correlation-ID", reference("#/components/headers/", "X-Correlation-ID")}}},
             {"content", content_of("application/problem+json", reference(kSchemas, "ProblemDocument"))}};
+    responses["304"] = {{"description", text_view(http::reason_phrase(304))},
+                        {"headers", {{"X-Correlation-ID", reference("#/components/headers/", "X-Correlation-ID")}}}};
     return {{"schemas", contracts::schemas(kSchemas)},
             {"responses", std::move(responses)},
             {"headers",

@@ -60,11 +60,10 @@ Task<std::expected<void, http::Response>> check_egress(const Context* context, b
 }
 
 // Code is fetched with the installation's own rights, which reach further than the owner's - to another project's
-// repository here, to another server: nobody names a place for himself but his project's own. `id`: as above.
+// repository here, to another server: a user may leave it as it is or name none. `id`: as above.
 Task<std::expected<void, http::Response>> check_repository(const Context* context, std::optional<std::string> url,
                                                            std::optional<std::string> id) {
-    const bool its_own = id && url && url->starts_with('/') && url->ends_with(fmt::format("/{}.git", *id));
-    if (!url || its_own || context->caller.sees_all()) co_return std::expected<void, http::Response>{};
+    if (!url || context->caller.sees_all()) co_return std::expected<void, http::Response>{};
     if (id) {
         auto rows =
             co_await context->database.query("SELECT repository_url FROM projects WHERE id = :id", {{"id", *id}});

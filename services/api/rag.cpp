@@ -150,7 +150,7 @@ Task<http::Response> query(const Context* context) {
 Task<http::Response> summaries(const Context* context) {
     Filters filters(*context);
     limit_to_own_projects(context->caller, "project_id", filters.where);
-    filters.text("project_id");
+    filters.id("project_id");
     return answer_list(context, &kSummaries, std::move(filters));
 }
 

@@ -155,6 +155,23 @@ TEST_F(ResourcesTest, AProjectIsDeletedWhenItsTasksAreFinished) {
     EXPECT_FALSE(must(200, admin("GET", "/api/tasks/" + task)).as_object().contains("project_id"));
 }
 
+TEST_F(ResourcesTest, IdsInFiltersAreReadInEitherCase) {
+    const std::string project = "abcdef01-0000-4000-8000-00000000000a";
+    const std::string upper = "ABCDEF01-0000-4000-8000-00000000000A";
+    must(201, admin("POST", "/api/projects", body({{"id", project}, {"name", "shop"}})));
+    const auto task = make_task(admin_, project);
+    const Json execution{{"id", new_uuid()},
+                         {"task_id", task},
+                         {"worker_id", "dev-1"},
+                         {"started_at", "2026-01-10T12:00:00Z"},
+                         {"status", "in_progress"}};
+    must(201, admin("POST", "/api/task-executions", body(execution)));
+    EXPECT_EQ(must(200, admin("GET", "/api/tasks?project_id=" + upper)).as_array().size(), 1u);
+    auto shouted = task;
+    for (auto& c : shouted) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    EXPECT_EQ(must(200, admin("GET", "/api/task-executions?task_id=" + shouted)).as_array().size(), 1u);
+}
+
 TEST_F(ResourcesTest, APlaceOfCodeHoldsNoToken) {
     const auto project = "/api/projects/" + make_project(admin_);
     for (const std::string place :

@@ -1,4 +1,7 @@
 // /api/servers: the machines that services are deployed on, their ports, incidents and services.
+#include <algorithm>
+#include <cctype>
+
 #include "services/api/columns.hpp"
 #include "services/api/objects.hpp"
 #include "shared/contracts/dto/infrastructure.hpp"
@@ -31,6 +34,24 @@ Where visible(const Context& context) {
     return where;
 }
 
+// It becomes a line of a known_hosts file: "ssh-ed25519 AAAA... [comment]".
+std::expected<void, http::Response> check_labels(const boost::json::object& labels) {
+    const auto* key = labels.if_contains("ssh_host_key");
+    if (!key) return {};
+    const auto* text = key->if_string();
+    const std::string_view line = text ? std::string_view(*text) : std::string_view();
+    const auto blank = line.find(' ');
+    const auto data =
+        blank == line.npos ? std::string_view() : line.substr(blank + 1, line.find(' ', blank + 1) - blank - 1);
+    const bool printable = std::ranges::all_of(line, [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
+    const auto is_base64 = [](unsigned char c) { return std::isalnum(c) != 0 || c == '+' || c == '/' || c == '='; };
+    constexpr std::size_t kLongest = 8192;
+    if (printable && line.size() <= kLongest && (line.starts_with("ssh-") || line.starts_with("ecdsa-")) &&
+        data.starts_with("AAAA") && std::ranges::all_of(data, is_base64))
+        return {};
+    return invalid_field("labels.ssh_host_key", "expected one public key on one line: ssh-ed25519 AAAA... [comment]");
+}
+
 // The private key as the store holds it.
 void seal_key(const Context& context, const std::string& handle, Assignments& values) {
     const auto key = values.parameters.values.find("ssh_key_enc");
@@ -43,6 +64,7 @@ void seal_key(const Context& context, const std::string& handle, Assignments& va
 Task<http::Response> create(const Context* context) {
     auto body = body_of<contracts::ServerCreate>(*context);
     if (!body) co_return body.error();
+    if (auto fine = check_labels(body->labels); !fine) co_return fine.error();
     auto values = assignments_of(*body);
     values.set("request_hash", context->secrets.fingerprint(json::write(*body)));
     seal_key(*context, body->handle, values);
@@ -64,6 +86,8 @@ Task<http::Response> get(const Context* context) {
 Task<http::Response> patch(const Context* context) {
     auto body = body_of<contracts::ServerPatch>(*context);
     if (!body) co_return body.error();
+    if (body->labels.value)
+        if (auto fine = check_labels(*body->labels.value); !fine) co_return fine.error();
     auto changes = assignments_of(*body);
     seal_key(*context, handle_of(*context), changes);
     auto answer =

@@ -36,7 +36,7 @@ Task<http::Response> create(const Context* context) {
 Task<http::Response> list(const Context* context) {
     Filters filters(*context);
     filters.where = visible(*context);
-    filters.text("project_id").text("server_handle").choice<DeploymentStatus>("status");
+    filters.id("project_id").text("server_handle").choice<DeploymentStatus>("status");
     return answer_list(context, &kServiceDeployments, std::move(filters));
 }
 

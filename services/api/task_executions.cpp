@@ -59,7 +59,7 @@ void limit_to_visible_executions(const Caller& caller, Where& where) {
 Task<http::Response> list(const Context* context) {
     Filters filters(*context);
     limit_to_visible_executions(context->caller, filters.where);
-    filters.text("task_id").text("worker_id").choice<ExecutionStatus>("status");
+    filters.id("task_id").text("worker_id").choice<ExecutionStatus>("status");
     return answer_list(context, &kTable, std::move(filters));
 }
 

@@ -71,7 +71,7 @@ Task<http::Response> create(const Context* context) {
 Task<http::Response> list(const Context* context) {
     Filters filters(*context);
     limit_to_visible_tasks(context->caller, filters.where);
-    filters.text("project_id")
+    filters.id("project_id")
         .number("user_id")
         .choice<TaskStatus>("status")
         .choice<TaskType>(context->query("type") ? "type" : "task_type", "type");

@@ -221,6 +221,10 @@ std::string Work::sudo_of(const Job& job) const { return target_of(job).user == 
 Task<Result<void>> Work::log_in(Job* job) {
     auto target = target_of(*job);
     const auto known = label(job->server, kHostKeyLabel);
+    if (!known.empty() && !is_public_key(known))  // written before the API looked
+        co_return fail(ErrorCategory::permanent, "invalid",
+                       fmt::format("labels.{} of server {} is no public key: remove it, or give it the server's",
+                                   kHostKeyLabel, job->server.handle));
     auto hosts = job->run->write("known_hosts", known.empty() ? "" : fmt::format("{} {}\n", target.handle, known));
     if (!hosts) co_return std::unexpected(hosts.error());
     auto ssh = SshConnection::make(*job->run, target);
