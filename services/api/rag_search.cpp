@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <map>
 
 #include "services/api/objects.hpp"
@@ -96,6 +97,8 @@ Task<Result<std::vector<Found>>> by_embedding(const Context* context, const RagQ
         std::ranges::sort(best, better);
         if (best.size() > static_cast<std::size_t>(query->limit)) best.resize(static_cast<std::size_t>(query->limit));
         if (rows->rows.size() < static_cast<std::size_t>(kPage)) break;
+        // SQLite reads inside the call: between pages everybody else of the process has a turn.
+        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
     }
     co_return best;
 }

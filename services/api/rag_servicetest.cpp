@@ -44,6 +44,39 @@ class RagTest : public ApiFixture {
     std::string project_;
 };
 
+Task<void> take_turns(const bool* ended, int* turns) {
+    for (; !*ended; ++*turns) co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+}
+
+Task<http::Response> handled(http::Handler handler, http::Request request, bool* ended) {
+    auto reply = co_await handler(std::move(request), http::Peer{});
+    *ended = true;
+    co_return std::move(reply.head);
+}
+
+// SQLite reads inside the call: a long comparison is made in slices.
+TEST_F(RagTest, WhileManyVectorsAreComparedOthersHaveTheirTurn) {
+    must(201, ingest("0.md", "about nothing", {{"embedding", {0, 1, 0}}}));
+    for (int doubled = 0; doubled < 12; ++doubled) {
+        auto more = testing::run(
+            io_, database_->query(
+                     "INSERT INTO rag_entries (id, kind, project_id, source, content, said_at, dimensions, embedding, "
+                     "request_hash, created_at) SELECT :tag || id, kind, project_id, :tag || source, content, said_at, "
+                     "dimensions, embedding, request_hash, created_at FROM rag_entries",
+                     {{"tag", std::to_string(doubled) + "-"}}));
+        ASSERT_TRUE(more) << more.error().message;
+    }
+    http::Request request{.method = "POST", .target = "/api/rag/query", .headers = {}, .body = {}};
+    request.headers.set("Authorization", "Bearer " + ann_);
+    request.body = boost::json::serialize(Json{{"query", ""}, {"embedding", {0, 1, 0}}, {"limit", 1}});
+    bool ended = false;
+    int turns = 0;
+    asio::co_spawn(io_, take_turns(&ended, &turns), [](std::exception_ptr) {});
+    const auto answer = testing::run(io_, handled(service_->handler(), std::move(request), &ended));
+    EXPECT_EQ(answer.status, 200u) << answer.body;
+    EXPECT_GE(turns, 8) << "of 4096 vectors 500 at once";
+}
+
 TEST_F(RagTest, DocumentsAreFoundByTheirWords) {
     must(201, ingest("docs/basket.md", "The basket holds what is to be bought. Basket, basket!"));
     must(201, ingest("docs/pay.md", "Paying empties the basket."));
