@@ -82,13 +82,15 @@ Task<Result<void>> Records::keep_own_key(std::string private_key) {
 }
 
 Task<Result<void>> Records::keep_host_key(std::string handle, std::string key) {
-    auto now = co_await server(handle);
-    if (!now) co_return std::unexpected(now.error());
-    if (label(*now, kHostKeyLabel) == key) co_return Result<void>();
-    auto labels = std::move(now->labels);
-    labels.erase(kHostKeyLabel);
-    if (!key.empty()) labels[kHostKeyLabel] = key;
-    co_return co_await patch(address(handle), {{"labels", std::move(labels)}});
+    auto changed =
+        co_await api_.change<contracts::Server>(address(handle), [key = std::move(key)](const contracts::Server& now) {
+            if (label(now, kHostKeyLabel) == key) return boost::json::object();
+            auto labels = now.labels;
+            labels.erase(kHostKeyLabel);
+            if (!key.empty()) labels[kHostKeyLabel] = key;
+            return boost::json::object{{"labels", std::move(labels)}};
+        });
+    co_return changed;
 }
 
 Task<Result<void>> Records::keep_facts(std::string handle, HostFacts facts) {

@@ -49,7 +49,7 @@ Task<Result<Made>> Scaffolder::make(std::string project_id, Tell tell) {
     if (project->repository_url && !host_.holds(*project->repository_url, project->id)) {
         // Somebody's own, elsewhere.
         const auto url = *project->repository_url;
-        auto done = co_await finish(std::move(*project), {url});
+        auto done = co_await finish(project_id, {url});
         if (!done) co_return std::unexpected(done.error());
         co_return Made{url, 0, true};
     }
@@ -59,7 +59,7 @@ Task<Result<Made>> Scaffolder::make(std::string project_id, Tell tell) {
     auto made = co_await fill(*project, *repository, std::move(tell));
     if (!made) co_return std::unexpected(made.error());
     step("pushed");
-    auto done = co_await finish(std::move(*project), std::move(*repository));
+    auto done = co_await finish(project_id, std::move(*repository));
     if (!done) co_return std::unexpected(done.error());
     step("finished");
     co_return std::move(*made);
@@ -189,31 +189,34 @@ Task<Result<std::int64_t>> Scaffolder::commit(contracts::Project project, std::s
     co_return files;
 }
 
-Task<Result<void>> Scaffolder::finish(contracts::Project project, Repository repository) {
-    boost::json::object changes;
-    if (!has_code(project.status)) changes["status"] = "scaffolded";
-    if (project.repository_url != repository.url) changes["repository_url"] = repository.url;
-    if (repository.github_id && project.github_repo_id != repository.github_id)
-        changes["github_repo_id"] = *repository.github_id;
-    if (project.config.contains(kErrorNote)) {
-        project.config.erase(kErrorNote);
-        changes["config"] = project.config;
-    }
-    if (changes.empty()) co_return Result<void>();
-    auto patched = co_await api_.call("PATCH", target_of(project.id), boost::json::serialize(changes));
-    if (!patched) co_return of_project(patched.error(), project.id);
+Task<Result<void>> Scaffolder::finish(std::string project_id, Repository repository) {
+    auto changed = co_await api_.change<contracts::Project>(
+        target_of(project_id), [repository = std::move(repository)](const contracts::Project& project) {
+            boost::json::object changes;
+            if (!has_code(project.status)) changes["status"] = "scaffolded";
+            if (project.repository_url != repository.url) changes["repository_url"] = repository.url;
+            if (repository.github_id && project.github_repo_id != repository.github_id)
+                changes["github_repo_id"] = *repository.github_id;
+            if (project.config.contains(kErrorNote)) {
+                auto config = project.config;
+                config.erase(kErrorNote);
+                changes["config"] = std::move(config);
+            }
+            return changes;
+        });
+    if (!changed) co_return of_project(changed.error(), project_id);
     co_return Result<void>();
 }
 
 Task<Result<void>> Scaffolder::give_up(std::string project_id, std::string why) {
-    auto project = co_await api_.get<contracts::Project>(target_of(project_id));
-    if (!project) co_return of_project(project.error(), project_id);
-    if (has_code(project->status)) co_return Result<void>();
-    project->config[kErrorNote] = why;
-    auto patched = co_await api_.call(
-        "PATCH", target_of(project_id),
-        boost::json::serialize(boost::json::object{{"status", "failed"}, {"config", project->config}}));
-    if (!patched) co_return of_project(patched.error(), project_id);
+    auto changed = co_await api_.change<contracts::Project>(
+        target_of(project_id), [why = std::move(why)](const contracts::Project& project) {
+            if (has_code(project.status)) return boost::json::object();
+            auto config = project.config;
+            config[kErrorNote] = why;
+            return boost::json::object{{"status", "failed"}, {"config", std::move(config)}};
+        });
+    if (!changed) co_return of_project(changed.error(), project_id);
     co_return Result<void>();
 }
 

@@ -54,7 +54,7 @@ class Scaffolder {
     Task<Result<std::filesystem::path>> fetch(TemplateChoice choice, std::filesystem::path into);
     Task<Result<std::int64_t>> commit(contracts::Project project, std::string template_name,
                                       std::filesystem::path repository, std::filesystem::path tree);
-    Task<Result<void>> finish(contracts::Project project, Repository repository);
+    Task<Result<void>> finish(std::string project_id, Repository repository);
     void step(std::string_view name) const {
         if (options_.after_step) options_.after_step(name);
     }

@@ -36,6 +36,8 @@ Error error_of(const http::Response& response, bool has_token) {
             return make(ErrorCategory::permanent, "not_found");
         case 409:
             return make(ErrorCategory::permanent, "conflict");
+        case 412:
+            return make(ErrorCategory::permanent, "changed");
         case 429:
             return make(ErrorCategory::upstream, "unavailable");
         case 408:
@@ -75,7 +77,8 @@ Task<Result<ApiClient::Page>> ApiClient::page(std::string target) {
 }
 
 Task<Result<http::Response>> ApiClient::send_request(std::string method, std::string target, std::string body,
-                                                     std::optional<std::string> correlation_id) {
+                                                     std::optional<std::string> correlation_id,
+                                                     std::optional<std::string> if_match) {
     const auto client = client_;  // this coroutine may outlive the ApiClient
     const bool has_token = !token_.empty();
     const std::string what = fmt::format("API {} {}", method, target.substr(0, target.find('?')));
@@ -89,6 +92,7 @@ Task<Result<http::Response>> ApiClient::send_request(std::string method, std::st
             request.headers.set("traceparent", std::move(trace));
     }
     if (correlation_id) request.headers.set("X-Correlation-ID", std::move(*correlation_id));
+    if (if_match) request.headers.set("If-Match", std::move(*if_match));
     request.headers.set("Accept", "application/json");
     if (!body.empty()) request.headers.set("Content-Type", "application/json");
     request.body = std::move(body);

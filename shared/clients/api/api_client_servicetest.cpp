@@ -105,6 +105,45 @@ TEST_F(ApiClientTest, ReadsTheContract) {
     EXPECT_EQ(requests_.back().method, "POST");
 }
 
+TEST_F(ApiClientTest, AChangeIsOfWhatWasRead) {
+    // A server with one project: every write gives it another ETag, and If-Match is demanded.
+    int version = 1;
+    std::string name = "a";
+    int writes_of_others = 3;
+    server_ = std::make_unique<http::Server>(io_.get_executor(), [&](http::Request request, http::Peer) {
+        http::Response response;
+        response.status = 200;
+        const auto tag = "\"" + std::to_string(version) + "\"";
+        response.headers.set("ETag", tag);
+        response.body = R"({"id": "p", "name": ")" + name + R"(", "status": "draft", "modules": []})";
+        if (request.method == "GET" && writes_of_others-- > 0) name += std::to_string(++version);  // right afterwards
+        if (request.method == "PATCH") {
+            const bool as_read = request.headers.get("If-Match") == tag;
+            response.status = as_read ? 200 : 412;
+            if (as_read) name = boost::json::parse(request.body).at("name").as_string();
+        }
+        return answer(response);
+    });
+    ASSERT_TRUE(server_->listen_unix(socket(), 0600));
+    auto api = client();
+    const auto longer = [](const contracts::Project& project) {
+        return boost::json::object{{"name", project.name + "!"}};
+    };
+    auto done = testing::run(io_, api.change<contracts::Project>("/api/projects/p", longer));
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(name, "a234!") << "nothing is lost";
+    writes_of_others = 1000;
+    done = testing::run(io_, api.change<contracts::Project>("/api/projects/p", longer));
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().category, ErrorCategory::transient);
+    const auto before = version;
+    writes_of_others = 0;
+    done = testing::run(io_, api.change<contracts::Project>(
+                                 "/api/projects/p", [](const contracts::Project&) { return boost::json::object(); }));
+    ASSERT_TRUE(done);
+    EXPECT_EQ(version, before);
+}
+
 TEST_F(ApiClientTest, EveryStatusHasItsError) {
     serve();
     struct Case {
