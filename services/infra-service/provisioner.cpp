@@ -5,6 +5,7 @@
 #include "shared/async/deadline.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/logging/log.hpp"
+#include "shared/redis/progress.hpp"
 
 namespace codegen::infra {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kEndless = std::chrono::hours(24);
-constexpr std::size_t kProgressKept = 1000;  // entries of one stream; observers only
 
 // A place among those that are worked on.
 struct Place {
@@ -22,8 +22,8 @@ struct Place {
     std::size_t& taken_;
 };
 
-Task<void> publish_progress(redis::Client* redis, std::string stream, std::string event) {
-    auto added = co_await redis::publish(*redis, std::move(stream), std::move(event), kProgressKept);
+Task<void> tell_progress(redis::Client* redis, std::string stream, std::string event) {
+    auto added = co_await redis::publish_progress(redis, std::move(stream), std::move(event));
     if (!added) log::debug("progress is not told", {{"error", added.error().message}});
 }
 
@@ -205,7 +205,7 @@ void Provisioner::progress(const contracts::ProvisionerMessage& message, std::st
     event.request_id = message.request_id;
     event.message = std::move(line);
     scope_.spawn("provisioning progress",
-                 publish_progress(&redis_, contracts::streams::task_progress(message.request_id), json::write(event)));
+                 tell_progress(&redis_, contracts::streams::task_progress(message.request_id), json::write(event)));
 }
 
 }  // namespace codegen::infra

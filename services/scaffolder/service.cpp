@@ -9,6 +9,7 @@
 #include "shared/async/shutdown.hpp"
 #include "shared/contracts/stream_table.hpp"
 #include "shared/logging/log.hpp"
+#include "shared/redis/progress.hpp"
 #include "shared/redis/streams.hpp"
 
 namespace codegen::scaffolder {
@@ -19,7 +20,6 @@ using contracts::ProgressType;
 using std::chrono::steady_clock;
 
 constexpr std::size_t kAtOnce = 4;
-constexpr std::size_t kKeptProgress = 1000;
 constexpr std::size_t kKeptEntries = 1000;
 constexpr std::chrono::minutes kUpkeep{5};
 constexpr std::chrono::milliseconds kTurnPoll{50};
@@ -132,8 +132,8 @@ struct Service::Impl {
         event.progress_pct = percent;
         event.current_step = std::move(step);
         event.error = std::move(error);
-        auto sent = co_await redis::publish(redis, streams::task_progress(message.project_id), json::write(event),
-                                            kKeptProgress);
+        auto sent =
+            co_await redis::publish_progress(&redis, streams::task_progress(message.project_id), json::write(event));
         if (!sent) log::debug("progress not told", {{"error", sent.error().message}});
     }
 

@@ -98,6 +98,7 @@ TEST_F(ScaffolderService, tells_what_it_made_once_for_each_message) {
     EXPECT_EQ(wait_for("asked", 1)[0].at("status"), "success");
     EXPECT_EQ(git(repository(id), {"rev-list", "--count", "--all"}), "1\n");
     const auto progress = stream("task_progress:" + id);
+    EXPECT_GT(redis_.command({"TTL", "task_progress:" + id}).integer, 6 * 24 * 3600);
     ASSERT_GE(progress.size(), 4u);
     EXPECT_EQ(progress.front().at("type"), "started");
     EXPECT_EQ(progress.back().at("type"), "completed");

@@ -6,14 +6,9 @@
 
 #include "services/workflow/store.hpp"
 #include "shared/logging/log.hpp"
+#include "shared/redis/progress.hpp"
 
 namespace codegen::workflow {
-namespace {
-
-constexpr std::size_t kProgressKept = 1000;  // entries of one task_progress stream; observers only
-
-}  // namespace
-
 Task<Result<void>> Delivery::deliver(storage::OutboxItem item) {
     if (item.kind == kStreamKind) return publish(std::move(item.body));
     if (item.kind == kPullRequestKind) return open_pull_request(std::move(item.body));
@@ -22,8 +17,12 @@ Task<Result<void>> Delivery::deliver(storage::OutboxItem item) {
 
 Task<Result<void>> Delivery::publish(std::string body) {
     const auto message = decode_publish(body);
-    const std::size_t cap = message.stream.starts_with("task_progress:") ? kProgressKept : 0;
-    auto added = co_await redis::publish(redis_, message.stream, message.message, cap);
+    if (message.stream.starts_with("task_progress:")) {
+        auto told = co_await redis::publish_progress(&redis_, message.stream, message.message);
+        if (!told) co_return std::unexpected(in_context(told.error(), "stream " + message.stream));
+        co_return Result<void>();
+    }
+    auto added = co_await redis::publish(redis_, message.stream, message.message);
     if (!added) co_return std::unexpected(in_context(added.error(), "stream " + message.stream));
     co_return Result<void>();
 }
@@ -66,13 +65,13 @@ Task<Result<void>> Delivery::open_pull_request(std::string body) {
         outcome = {{"error", made.error().message}};
         log::warning("no pull request", {{"task_id", wanted.task_id}, {"error", made.error().message}});
     }
-    auto task = co_await api_.get<contracts::TaskRecord>(target);
-    if (!task) co_return std::unexpected(in_context(std::move(task.error()), "GET " + target));
-    auto result = task->result.value_or(boost::json::object());
-    result["pull_request"] = std::move(outcome);
-    auto written = co_await api_.call("PATCH", target, boost::json::serialize(boost::json::object{{"result", result}}));
-    if (!written) co_return std::unexpected(in_context(std::move(written.error()), "PATCH " + target));
-    co_return Result<void>();
+    auto written = co_await api_.change<contracts::TaskRecord>(
+        target, [outcome = std::move(outcome)](const contracts::TaskRecord& task) {
+            auto result = task.result.value_or(boost::json::object());
+            result["pull_request"] = outcome;
+            return boost::json::object{{"result", std::move(result)}};
+        });
+    co_return written;
 }
 
 }  // namespace codegen::workflow
