@@ -4,6 +4,8 @@
 
 #include <ctime>
 
+#include "shared/contracts/worker_names.hpp"
+
 namespace codegen::cli {
 namespace {
 
@@ -80,7 +82,7 @@ std::string event_line(const contracts::AgentEvent& event, bool colour) {
 Follower::Follower(std::shared_ptr<Session> session, OutputMode mode, std::string task_id)
     : session_(std::move(session)), mode_(mode) {
     positions_[contracts::streams::task_progress(task_id)] = "0";
-    set_worker(fmt::format("dev-{}-1", task_id.substr(0, 8)));
+    set_worker(contracts::developer_name(task_id, 1));
 }
 
 void Follower::set_worker(const std::string& worker_id) {

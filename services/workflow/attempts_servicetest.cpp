@@ -44,7 +44,7 @@ TEST_F(Attempts, our_own_trouble_gets_a_second_worker) {
             {{"status", "error"}, {"reason", "infrastructure"}, {"error", "why"}, {"verdict", nullptr}});
     EXPECT_EQ(text(accept_delete(), "worker_id"), worker_of(first));
     const auto second = accept_create();
-    EXPECT_EQ(worker_of(second), "dev-" + id.substr(0, 8) + "-2");
+    EXPECT_EQ(worker_of(second), "dev-" + id + "-2");
     develop(take_input(worker_of(second)));
     accept_collect();
     EXPECT_EQ(text(accept_delete(), "worker_id"), worker_of(second));
@@ -66,7 +66,7 @@ TEST_F(Attempts, a_worker_of_an_earlier_attempt_that_comes_late_is_removed) {
     const auto first = command("create");  // no answer in time
     accept_delete();
     const auto second = command("create");
-    EXPECT_EQ(worker_of(second), "dev-" + id.substr(0, 8) + "-2");
+    EXPECT_EQ(worker_of(second), "dev-" + id + "-2");
     send("worker:responses:developer",
          {{"request_id", first.at("request_id")}, {"success", true}, {"worker_id", worker_of(first)}});
     boost::json::object message;
@@ -86,7 +86,7 @@ TEST_F(Attempts, the_projects_tests_decide) {
     EXPECT_EQ(accept_delete().at("keep_workspace"), true);
 
     const auto tester = accept_create();
-    EXPECT_EQ(worker_of(tester), "test-" + id.substr(0, 8) + "-1");
+    EXPECT_EQ(worker_of(tester), "test-" + id + "-1");
     EXPECT_EQ(tester.at("workspace").at("base_ref"), "c0ffee");
     EXPECT_EQ(tester.at("config").at("agent_type"), "custom");
     EXPECT_EQ(tester.at("config").at("command").as_array().back(), "make test");

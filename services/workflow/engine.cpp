@@ -1,6 +1,7 @@
 #include "services/workflow/engine.hpp"
 
 #include "services/workflow/nodes/node.hpp"
+#include "shared/contracts/worker_names.hpp"
 
 namespace codegen::workflow {
 namespace {
@@ -71,10 +72,7 @@ bool move(Mover& mover, const Event& event) {
 }
 
 // By the names that create_worker.cpp and create_tester.cpp give.
-bool is_worker_of(const Run& run, std::string_view worker) {
-    const auto task = run.task_id.substr(0, 8);
-    return worker.starts_with("dev-" + task + "-") || worker.starts_with("test-" + task + "-");
-}
+bool is_worker_of(const Run& run, std::string_view worker) { return contracts::task_of_worker(worker) == run.task_id; }
 
 // A worker that was made after its run had ended, or had gone on without it: nobody else would ever remove it.
 void remove_latecomer(Mover& mover, const WorkerCreated& created) {

@@ -63,16 +63,16 @@ TEST(EnginePaths, a_worker_of_an_earlier_attempt_that_comes_late_is_removed_and_
     world.overdue();
     world.remove();
     world.overdue();  // the pause
-    EXPECT_EQ(world.run.data.worker_id, "dev-5b0f6f0e-2");
+    EXPECT_EQ(world.run.data.worker_id, "dev-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-2");
     const auto present = world.created(world.fence(), true);
     world.create();
     const int deletes = world.deletes;
     EXPECT_FALSE(world.feed(WorkerCreated{present})) << "answered twice";
     EXPECT_EQ(world.deletes, deletes);
     EXPECT_FALSE(world.feed(WorkerCreated{late}));
-    EXPECT_EQ(World::text(world.last_command(), "worker_id"), "dev-5b0f6f0e-1");
-    auto foreign = late;
-    foreign.worker_id = "dev-ffffffff-1";
+    EXPECT_EQ(World::text(world.last_command(), "worker_id"), "dev-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-1");
+    auto foreign = late;  // of a task whose id begins alike
+    foreign.worker_id = "dev-5b0f6f0e-1d7c-4a52-9b8e-ffffffffffff-1";
     world.feed(WorkerCreated{foreign});
     EXPECT_EQ(world.deletes, deletes + 1) << "nobody else's is touched";
 }
@@ -212,7 +212,8 @@ TEST(EnginePaths, our_own_trouble_is_tried_again_with_another_worker) {
     EXPECT_FALSE(world.run.resend_at);
     world.overdue();
     EXPECT_EQ(world.run.node, Node::create_worker);
-    EXPECT_EQ(World::text(world.last_command().at("config").as_object(), "name"), "dev-5b0f6f0e-2");
+    EXPECT_EQ(World::text(world.last_command().at("config").as_object(), "name"),
+              "dev-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-2");
     EXPECT_FALSE(world.last_command().at("workspace").as_object().contains("resume"));
     world.create();
     EXPECT_EQ(world.last_input().prompt, world.run.data.prompt);
@@ -286,7 +287,7 @@ TEST(EnginePaths, a_second_attempt_knows_what_a_person_had_said) {
 
 TEST(EnginePaths, a_conversation_that_cannot_go_on_starts_again) {
     World world;
-    world.refusal = "no workspace of dev-5b0f6f0e-1 is kept here";
+    world.refusal = "no workspace of dev-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-1 is kept here";
     world.to_develop();
     world.develop(world.output(world.fence(), 3));
     world.feed(ResumeAsked{"use tabs"});
@@ -294,7 +295,8 @@ TEST(EnginePaths, a_conversation_that_cannot_go_on_starts_again) {
     EXPECT_EQ(world.run.node, Node::remove_worker) << "what may be left of it goes";
     world.remove();
     world.overdue();
-    EXPECT_EQ(World::text(world.last_command().at("config").as_object(), "name"), "dev-5b0f6f0e-2");
+    EXPECT_EQ(World::text(world.last_command().at("config").as_object(), "name"),
+              "dev-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-2");
     EXPECT_FALSE(world.last_command().at("workspace").as_object().contains("resume"));
 }
 
@@ -332,7 +334,7 @@ TEST(EnginePaths, green_tests_complete_the_task) {
     const auto developing = world.fence();
     world.to_test();
     const auto& create = world.last_command();
-    EXPECT_EQ(World::text(create.at("config").as_object(), "name"), "test-5b0f6f0e-1");
+    EXPECT_EQ(World::text(create.at("config").as_object(), "name"), "test-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-1");
     EXPECT_EQ(create.at("config").at("agent_type"), "custom");
     EXPECT_EQ(create.at("config").at("command").as_array().back(), "make test");
     EXPECT_EQ(create.at("config").at("allowed_commands"), boost::json::array{"result"});
@@ -341,7 +343,7 @@ TEST(EnginePaths, green_tests_complete_the_task) {
     const auto testing = world.fence();
     world.tested(0);
     EXPECT_EQ(world.run.node, Node::remove_tester);
-    EXPECT_EQ(World::text(world.last_command(), "worker_id"), "test-5b0f6f0e-1");
+    EXPECT_EQ(World::text(world.last_command(), "worker_id"), "test-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-1");
     world.remove();
     EXPECT_EQ(world.run.node, Node::remove_worker) << "the developer's workspace was kept until now";
     world.remove();
@@ -369,7 +371,8 @@ TEST(EnginePaths, red_tests_go_back_to_the_developer_in_the_same_conversation) {
     EXPECT_EQ(world.rows[testing].at("status"), "failure");
     EXPECT_EQ(world.rows[testing].at("result_data").at("output"), "exit code 2\n2 of 3 passed");
     EXPECT_EQ(world.run.node, Node::create_worker);
-    EXPECT_EQ(World::text(world.last_command().at("config").as_object(), "name"), "dev-5b0f6f0e-1");
+    EXPECT_EQ(World::text(world.last_command().at("config").as_object(), "name"),
+              "dev-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-1");
     EXPECT_EQ(world.last_command().at("workspace").at("resume"), true);
     world.create();
     const auto input = world.last_input();
@@ -431,7 +434,8 @@ TEST(EnginePaths, tests_that_cannot_be_run_are_tried_again_and_do_not_count_as_r
     world.create(false);
     EXPECT_EQ(world.run.node, Node::pause) << "a refused worker is not removed";
     world.overdue();
-    EXPECT_EQ(World::text(world.last_command().at("config").as_object(), "name"), "test-5b0f6f0e-2");
+    EXPECT_EQ(World::text(world.last_command().at("config").as_object(), "name"),
+              "test-5b0f6f0e-1d7c-4a52-9b8e-0d4f0c1a2b3c-2");
     world.create();
     world.develop(world.output(world.fence(), 2));  // no verdict
     EXPECT_EQ(world.run.node, Node::remove_tester);

@@ -13,7 +13,7 @@ TEST_F(WorkflowTest, happy_path) {
 
     const auto create = accept_create();
     const auto& config = create.at("config").as_object();
-    EXPECT_EQ(worker_of(create), "dev-" + id.substr(0, 8) + "-1");
+    EXPECT_EQ(worker_of(create), "dev-" + id + "-1");
     EXPECT_EQ(config.at("worker_type"), "developer");
     EXPECT_EQ(config.at("agent_type"), "custom");
     EXPECT_EQ(config.at("memory_limit"), "512m");
@@ -71,6 +71,24 @@ TEST_F(WorkflowTest, happy_path) {
     for (auto n = length(progress); n > 0; --n) steps.push_back(text(next(progress), "type"));
     EXPECT_EQ(steps.front(), "started");
     EXPECT_EQ(steps.back(), "completed");
+    const auto life = redis_.command({"TTL", progress}).integer;
+    EXPECT_GT(life, 6 * 24 * 3600);
+    EXPECT_LE(life, 7 * 24 * 3600);
+}
+
+// Clients choose ids; UUIDs of version 7 that were made within a minute begin alike.
+TEST_F(WorkflowTest, tasks_whose_ids_begin_alike_have_workers_of_their_own) {
+    project_ = make_project();
+    for (const std::string id : {"019ac001-1d7c-7a52-9b8e-0d4f0c1a2b3c", "019ac001-1d7c-7a53-9b8e-0d4f0c1a2b3c"}) {
+        call("POST", "/api/tasks",
+             {{"id", id},
+              {"project_id", project_},
+              {"type", "engineering"},
+              {"spec", "do it"},
+              {"task_metadata", {{"agent", "custom"}, {"agent_command", "true"}}}});
+        enqueue(id);
+        EXPECT_EQ(worker_of(accept_create()), "dev-" + id + "-1");
+    }
 }
 
 TEST_F(WorkflowTest, repository_holds_one_commit_on_main_and_is_reused) {

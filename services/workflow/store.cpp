@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "shared/base/ids.hpp"
+#include "shared/contracts/worker_names.hpp"
 #include "shared/json/enum.hpp"
 #include "shared/json/json.hpp"
 
@@ -140,10 +142,8 @@ Task<Result<std::optional<Run>>> RunStore::one(std::string condition, std::strin
 Task<Result<std::optional<Run>>> RunStore::by_task(std::string task_id) { return one("task_id =", std::move(task_id)); }
 Task<Result<std::optional<Run>>> RunStore::by_request(std::string id) { return one("request_id =", std::move(id)); }
 Task<Result<std::optional<Run>>> RunStore::by_worker(std::string id) {
-    const auto dash = id.find('-');
-    const auto prefix = dash == id.npos ? "" : id.substr(dash + 1, id.find('-', dash + 1) - dash - 1);
-    if (prefix.size() != 8) return one("worker_id =", std::move(id));
-    return one("task_id < :value || '~' AND task_id >", prefix);
+    const std::string task(contracts::task_of_worker(id));
+    return is_uuid(task) ? one("task_id =", task) : one("worker_id =", std::move(id));
 }
 
 Task<Result<std::vector<Run>>> RunStore::due(Timestamp now, int limit) {

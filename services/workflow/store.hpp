@@ -39,7 +39,7 @@ class RunStore {
 
     Task<Result<std::optional<Run>>> by_task(std::string task_id);
     Task<Result<std::optional<Run>>> by_request(std::string request_id);
-    // By the task that the name of one of our workers holds (dev-<8 of the task's id>-<n>).
+    // By the task that the name of one of our workers holds (worker_names.hpp).
     Task<Result<std::optional<Run>>> by_worker(std::string worker_id);
     // Runs whose deadline or resend time has come, oldest first.
     Task<Result<std::vector<Run>>> due(Timestamp now, int limit);

@@ -270,7 +270,7 @@ std::vector<redis::StreamEntry> ControlPlane::stream(const std::string& name) {
 }
 
 std::string ControlPlane::wait_for_worker(const std::string& task) {
-    const auto worker = "dev-" + task.substr(0, 8) + "-1";
+    const auto worker = "dev-" + task + "-1";
     eventually(
         "worker " + worker + " runs",
         [&] {

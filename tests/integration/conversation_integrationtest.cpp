@@ -82,8 +82,8 @@ TEST_P(Conversation, RedTestsGoBackToTheDeveloperUntilTheyAreGreen) {
     EXPECT_EQ(red, 1);
     EXPECT_TRUE(plane.orchestrator({"engineering", "status", task, "--text"}).output.contains("passed: test -e ok"));
     EXPECT_FALSE(keeps_something(plane));
-    EXPECT_FALSE(has_body(plane, "dev-" + task.substr(0, 8) + "-1"));
-    EXPECT_FALSE(has_body(plane, "test-" + task.substr(0, 8) + "-2"));
+    EXPECT_FALSE(has_body(plane, "dev-" + task + "-1"));
+    EXPECT_FALSE(has_body(plane, "test-" + task + "-2"));
 }
 
 TEST_P(Conversation, TestsThatStayRedFailTheTaskAndTheirOutputSaysWhy) {
@@ -123,7 +123,7 @@ TEST_P(Conversation, AnAnswerThatComesAfterTheBodyWasGivenBackAndTheControlPlane
     ControlPlane plane({.runtime = runtime(), .environment = {{"BLOCKED_WORKER", "1"}}});
     const auto project = plane.create_project("p");
     const auto task = plane.start_task(project, kAsksOnce);
-    const auto worker = "dev-" + task.substr(0, 8) + "-1";
+    const auto worker = "dev-" + task + "-1";
     wait_until_it_asks(plane, task);
     ASSERT_TRUE(
         eventually("the body is given back", [&] { return !has_body(plane, worker) && keeps_something(plane); }));

@@ -97,7 +97,7 @@ TEST_P(FirstLight, FiveTasksOfTwoProjectsAtOnceLeaveNothingBehind) {
     });
     for (const auto& user : plane.redis({"ACL", "LIST"}).elements)
         EXPECT_FALSE(user.text.contains("dev-")) << user.text;
-    EXPECT_EQ(plane.redis({"HGET", "worker:status:dev-" + tasks[0].substr(0, 8) + "-1", "status"}).text, "STOPPED");
+    EXPECT_EQ(plane.redis({"HGET", "worker:status:dev-" + tasks[0] + "-1", "status"}).text, "STOPPED");
     EXPECT_TRUE(fs::is_directory(plane.state() / "quarantine")) << "every commit went through it";
     eventually("the quarantine is empty", [&] { return names_in(plane.state() / "quarantine").empty(); });
     EXPECT_TRUE(names_in(plane.state() / "kept").empty()) << "nobody asked to keep a workspace";

@@ -77,9 +77,8 @@ TEST_P(Login, StaysItsWorkersOverARestartOfTheManager) {
     plane.start();
     const auto two = plane.start_task(project, "mkdir ~/.login/held && touch two && " + kCommitAndReport, "do it",
                                       {"--host-session"});
-    eventually("the second one waits", [&] {
-        return plane.redis({"HGET", "worker:status:dev-" + two.substr(0, 8) + "-1", "status"}).text == "STARTING";
-    });
+    eventually("the second one waits",
+               [&] { return plane.redis({"HGET", "worker:status:dev-" + two + "-1", "status"}).text == "STARTING"; });
     std::ofstream(workspace / "go").close();
     EXPECT_EQ(plane.wait_for_end(one).at("status"), "completed");
     EXPECT_EQ(plane.wait_for_end(two).at("status"), "completed");

@@ -15,7 +15,7 @@ using ::testing::Not;
 
 class People : public OnEachRuntime {
   protected:
-    static std::string worker_of(const std::string& task) { return "dev-" + task.substr(0, 8) + "-1"; }
+    static std::string worker_of(const std::string& task) { return "dev-" + task + "-1"; }
     static std::string text(const boost::json::value& envelope, const char* name) {
         const auto* data = envelope.as_object().if_contains("data");
         const auto* value = data && data->is_object() ? data->get_object().if_contains(name) : nullptr;

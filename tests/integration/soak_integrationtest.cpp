@@ -116,7 +116,7 @@ TEST_P(Soak, ManyWorkersAtOnceLoseNoResult) {
     // Each agent waits until all are there: they really live at the same time.
     const auto tasks = start_tasks(plane, workers, kWaitForGo + "echo $TASK_ID > x; " + kCommitAndReport);
     std::vector<std::string> names;
-    for (const auto& id : tasks) names.push_back("dev-" + id.substr(0, 8) + "-1");
+    for (const auto& id : tasks) names.push_back("dev-" + id + "-1");
     eventually(
         "all live at once",
         [&] {

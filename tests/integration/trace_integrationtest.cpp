@@ -56,7 +56,7 @@ TEST_P(Trace, GoesFromTheCommandToTheResult) {
     EXPECT_TRUE(queue.at(0).field("data")->contains(kCorrelationId));
     EXPECT_TRUE(logged(plane, {"run started", trace_field, correlation_field})) << "workflow";
     EXPECT_TRUE(logged(plane, {"run moved", "to=collect", trace_field, correlation_field})) << "workflow, much later";
-    const auto worker = "dev-" + task.substr(0, 8) + "-1";
+    const auto worker = "dev-" + task + "-1";
     EXPECT_TRUE(carries_trace(plane.stream("worker:commands"))) << "create, collect and delete of the worker";
     const auto answers = plane.stream("worker:responses:developer");
     EXPECT_TRUE(carries_trace(answers)) << "their answers: " << in_words(answers);

@@ -3,6 +3,7 @@
 
 #include "services/workflow/judgement.hpp"
 #include "services/workflow/nodes/node.hpp"
+#include "shared/contracts/worker_names.hpp"
 
 namespace codegen::workflow {
 namespace {
@@ -33,7 +34,7 @@ contracts::WorkerConfig config_of(const Run& run) {
 
 void enter(Mover& mover) {
     auto& tests = mover.run.data.tests;
-    tests.tester = fmt::format("test-{}-{}", mover.run.task_id.substr(0, 8), ++tests.testers);
+    tests.tester = contracts::tester_name(mover.run.task_id, ++tests.testers);
     tests.tester_exists = true;
     tests.answer.reset();
     tests.passed.reset();

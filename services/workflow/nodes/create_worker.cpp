@@ -5,6 +5,7 @@
 #include "services/workflow/judgement.hpp"
 #include "services/workflow/nodes/node.hpp"
 #include "services/workflow/prompt.hpp"
+#include "shared/contracts/worker_names.hpp"
 
 namespace codegen::workflow {
 namespace {
@@ -12,8 +13,6 @@ namespace {
 // docs/protocols.md, "The orchestrator command": profile DEVELOPER.
 const std::vector<std::string> kDeveloperCommands{"project.get", "project.list", "engineering.status", "respond",
                                                   "result"};
-
-std::string worker_name(const Run& run) { return fmt::format("dev-{}-{}", run.task_id.substr(0, 8), run.attempt); }
 
 contracts::AgentType agent_type(const Run& run) {
     return json::enum_from<contracts::AgentType>(text_setting(run, "agent").value_or("claude"))
@@ -66,7 +65,7 @@ void enter(Mover& mover) {
     if (data.continuing)
         return mover.progress(contracts::ProgressType::progress, "create_worker",
                               "going on in worker " + data.worker_id, 55);
-    data.worker_id = worker_name(mover.run);
+    data.worker_id = contracts::developer_name(mover.run.task_id, mover.run.attempt);
     data.worker_exists = true;
     data.task_metadata["worker_id"] = data.worker_id;
     mover.patch_task({{"task_metadata", data.task_metadata}});
