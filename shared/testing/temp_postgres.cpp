@@ -101,8 +101,13 @@ void TempPostgres::start() {
     server_ = std::move(*started);
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (PQping(url().c_str()) != PQPING_OK) {
-        if (std::chrono::steady_clock::now() > until)
-            give_up("postgres does not answer: " + posix::read_file(log, 1 << 20).value_or("no log"));
+        if (std::chrono::steady_clock::now() > until) {
+            // It may have repeated itself for a minute.
+            const auto said = posix::read_file(log, 256u << 20);
+            give_up(
+                "postgres does not answer: " +
+                (said ? said->substr(said->size() - std::min<std::size_t>(said->size(), 4096)) : said.error().message));
+        }
         run(io_, async::sleep_for(std::chrono::milliseconds(10)));
     }
 }
