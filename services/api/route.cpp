@@ -14,12 +14,12 @@ namespace {
 
 const contracts::reflection::Contract* known_contract(std::string_view name) {
     static const auto all = [] {
-        std::map<std::string, contracts::reflection::Contract, std::less<>> by_name;
-        for (auto& one : contracts::reflection::all_contracts()) by_name.emplace(one.name, std::move(one));
+        std::map<std::string_view, const contracts::reflection::Contract*> by_name;
+        for (const auto& one : contracts::reflection::all_contracts()) by_name.emplace(one.name, &one);
         return by_name;
     }();
     const auto found = all.find(name);
-    return found == all.end() ? nullptr : &found->second;
+    return found == all.end() ? nullptr : found->second;
 }
 
 std::string breach_of_body(const Body& body, const std::string& text) {

@@ -136,22 +136,6 @@ void collect(const Shape& shape, std::map<std::string, const Shape*>& records) {
     for (const auto& element : shape.element) collect(element, records);
 }
 
-// Shapes alone: who writes schemas needs no reader of every contract.
-struct Named {
-    std::string_view name;
-    std::string_view folder;
-    Shape shape;
-};
-const std::vector<Named>& shapes() {
-    static const std::vector<Named> all{
-#define CODEGEN_SHAPE_OF_QUEUE(T) {#T, "queues", reflection::shape_of<T>()},
-#define CODEGEN_SHAPE_OF_DTO(T) {#T, "dto", reflection::shape_of<T>()},
-        CODEGEN_QUEUE_CONTRACTS(CODEGEN_SHAPE_OF_QUEUE) CODEGEN_DTO_CONTRACTS(CODEGEN_SHAPE_OF_DTO)};
-#undef CODEGEN_SHAPE_OF_QUEUE
-#undef CODEGEN_SHAPE_OF_DTO
-    return all;
-}
-
 void write_pretty(std::string& out, const bj::value& value, std::size_t depth) {
     const std::string inner(2 * (depth + 1), ' ');
     const std::string outer(2 * depth, ' ');
@@ -196,7 +180,7 @@ void add_rule(bj::object& schema, const json::Rule& rule) {
 
 bj::object schemas(std::string_view prefix) {
     std::map<std::string, const Shape*> records;
-    for (const auto& contract : shapes()) collect(contract.shape, records);
+    for (const auto& contract : reflection::all_shapes()) collect(contract.shape, records);
     bj::object all;
     for (const auto& [name, shape] : records) all[name] = record_schema(*shape, prefix);
     return all;
@@ -204,7 +188,7 @@ bj::object schemas(std::string_view prefix) {
 
 std::vector<SchemaFile> schema_files() {
     std::vector<SchemaFile> files;
-    for (const auto& contract : shapes()) {
+    for (const auto& contract : reflection::all_shapes()) {
         std::map<std::string, const Shape*> records;
         collect(contract.shape, records);
         bj::object document{{"$schema", "https://json-schema.org/draft/2020-12/schema"},

@@ -11,6 +11,7 @@
 #include <set>
 #include <sstream>
 
+#include "shared/contracts/contract_name.hpp"
 #include "shared/contracts/contract_reflection.hpp"
 #include "shared/contracts/stream_table.hpp"
 #include "shared/contracts/streams.hpp"
