@@ -318,6 +318,7 @@ Result<Configuration> Configuration::load(const std::map<std::string, std::strin
         } else {
             value = s.fallback;
             origin = "default";
+            out.defaulted_.insert(name);
         }
         if (value.empty()) continue;
         if (const auto expected = expectation(s, value); !expected.empty())
@@ -340,7 +341,8 @@ Result<void> Configuration::check_limits() const {
                     std::string(cap));
     };
     std::vector<std::string_view> memory{"WORKER_MEMORY_LIMIT"};
-    for (const auto& [agent, name] : agent_memory_settings()) memory.push_back(name);
+    for (const auto& [agent, name] : agent_memory_settings())
+        if (!defaulted_.contains(name)) memory.push_back(name);  // who never runs that agent need not lower its default
     for (const auto name : memory)
         if (auto ok = within(name, "WORKER_MEMORY_CAP", bytes(name), bytes("WORKER_MEMORY_CAP")); !ok) return ok;
     if (is_set("WORKER_CPU_CAP"))

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,6 +54,7 @@ class Configuration {
     Result<void> check_limits() const;
 
     std::map<std::string, std::string, std::less<>> values_;
+    std::set<std::string, std::less<>> defaulted_;  // those that nobody set
 };
 
 }  // namespace codegen::orchestratord

@@ -51,6 +51,8 @@ TEST(Configuration, ErrorsNameTheSettingTheValueAndTheWayOut) {
     EXPECT_EQ(message({{"WORKER_MEMORY_CAP", "16m"}}),
               "WORKER_MEMORY_CAP is \"16m\", which is less than WORKER_MEMORY_LIMIT \"2g\": lower the one or raise the "
               "other");
+    EXPECT_EQ(message({{"WORKER_MEMORY_LIMIT", "64m"}, {"WORKER_MEMORY_CAP", "256m"}}), "") << "defaults of agents";
+    EXPECT_THAT(message({{"CLAUDE_MEMORY_LIMIT", "9g"}}), ::testing::HasSubstr("less than CLAUDE_MEMORY_LIMIT \"9g\""));
     EXPECT_THAT(message({{"WORKER_PIDS_CAP", "10"}}), ::testing::HasSubstr("less than WORKER_PIDS_LIMIT \"512\""));
     EXPECT_THAT(message({{"WORKER_CPU_CAP", "1"}}), ::testing::HasSubstr("less than WORKER_CPU_LIMIT \"2\""));
 }
