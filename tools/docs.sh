@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Checks (or with --write rewrites) what is made from the code: the settings page and the contracts that other programs read
 # (shared/contracts/schemas). Needs a build. --write refuses changes that would break those programs, unless BREAKS_CONTRACT=1;
-# BIN: where the programs are [build/bin].
+# BIN: where the programs are [build/bin]; TESTBIN: where codegen_contracts_test is [$BIN/../testbin].
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=${BIN:-build/bin}
+testbin=${TESTBIN:-$bin/../testbin}
 schemas=shared/contracts/schemas
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
@@ -46,7 +47,7 @@ if [ "${write:-}" != 1 ] && git rev-parse -q --verify "HEAD~1:$schemas" >/dev/nu
     golden=shared/contracts/golden
     git archive HEAD~1 "$golden" | tar -x -C "$made/before"
     if ! git log -1 --format=%B | grep -q '^Breaks-contract: ' &&
-        ! CODEGEN_EARLIER_GOLDEN=$made/before/$golden "$bin/../testbin/codegen_contracts_test" \
+        ! CODEGEN_EARLIER_GOLDEN=$made/before/$golden "$testbin/codegen_contracts_test" \
             --gtest_filter=Golden.ReadsEarlierSamples --gtest_brief=1 >"$made/answer" 2>&1; then
         cat "$made/answer" >&2
         echo "a sample of the commit before is not read any more; build codegen_contracts_test if it is missing" >&2

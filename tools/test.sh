@@ -28,10 +28,10 @@ if [ "$(id -u)" -eq 0 ]; then
 fi
 # Unit and service tests run once, under sanitizers; the others on the programs as they ship (`make soak`: all on those).
 tools/build.sh --preset release orchestratord orchestrator worker-wrapper system_tests benches
-tools/docs.sh
 took "the release build"
 tools/build.sh --preset asan all
 took "the sanitizer build"
+TESTBIN=build/asan/testbin tools/docs.sh
 
 log=$(mktemp)
 # One run over both trees, so that its summary counts everything. A test that fails is run once more. One that passes then is
