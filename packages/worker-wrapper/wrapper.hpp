@@ -44,6 +44,7 @@ class Wrapper {
     void say_lost(Job job);
     void conclude(const Job& job, contracts::ResultFile file);  // kept, published, acknowledged
     void run_next();
+    void look_once_more();  // then a worker of one task ends
     void hold_readers();
 
     void publish(const contracts::ResultFile& file);

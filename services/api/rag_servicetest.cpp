@@ -71,8 +71,10 @@ TEST_F(RagTest, WhileManyVectorsAreComparedOthersHaveTheirTurn) {
     request.body = boost::json::serialize(Json{{"query", ""}, {"embedding", {0, 1, 0}}, {"limit", 1}});
     bool ended = false;
     int turns = 0;
-    asio::co_spawn(io_, take_turns(&ended, &turns), [](std::exception_ptr) {});
+    bool over = false;
+    asio::co_spawn(io_, take_turns(&ended, &turns), [&](std::exception_ptr) { over = true; });
     const auto answer = testing::run(io_, handled(service_->handler(), std::move(request), &ended));
+    for (io_.restart(); !over;) io_.run_one();
     EXPECT_EQ(answer.status, 200u) << answer.body;
     EXPECT_GE(turns, 8) << "of 4096 vectors 500 at once";
 }
