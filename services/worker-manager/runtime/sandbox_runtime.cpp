@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "services/worker-manager/runtime/seccomp_filter.hpp"
-#include "services/worker-manager/runtime/uid_processes.hpp"
 #include "shared/async/deadline.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/logging/log.hpp"
@@ -374,19 +373,6 @@ Result<void> SandboxRuntime::signal_tree(const std::string& worker_id, int numbe
     return {};
 }
 
-// The uid is given to the next worker. False: some process of it lives on.
-Task<bool> SandboxRuntime::end_all_of(int uid) {
-    // Only ever a uid that we gave away.
-    if (!root_ || uid < options_.uid_base || uid >= options_.uid_base + options_.uid_count) co_return true;
-    for (int round = 0; round < 500; ++round) {
-        const auto pids = processes_of(uid);
-        if (pids.empty()) co_return true;
-        for (int pid : pids) ::kill(pid, SIGKILL);
-        co_await async::sleep_for(milliseconds(2));
-    }
-    co_return false;
-}
-
 Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds grace) {
     if (!is_worker_name(worker_id)) co_return Result<void>();
     WorkerDirectories host = directories(worker_id);
@@ -394,7 +380,6 @@ Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds gr
     if (file && file->installation != options_.installation)
         co_return fail(ErrorCategory::permanent, "conflict",
                        fmt::format("worker {} belongs to installation {}", worker_id, file->installation));
-    const auto config = recorded_config(host);
     const std::vector<std::string> cgroups = recorded_cgroups(host);
     const auto closed = commands_.close(worker_id);
     co_await commands_.ended(worker_id);
@@ -404,9 +389,7 @@ Task<Result<void>> SandboxRuntime::remove(std::string worker_id, milliseconds gr
     if (file) co_await end_processes(*file, grace);
     co_await end_leftovers(worker_id);
     for (int round = 0; !Cgroups::kill_all(cgroups) && round < 500; ++round) co_await async::sleep_for(milliseconds(2));
-    bool left = config && !(co_await end_all_of(config->agent_uid));
-    left = left || (file && runs(file->pid, file->start_time)) || !Cgroups::kill_all(cgroups);
-    if (left)
+    if ((file && runs(file->pid, file->start_time)) || !Cgroups::kill_all(cgroups))
         co_return fail(ErrorCategory::transient, "timeout",
                        fmt::format("worker {}: its processes do not end; they hang in the kernel", worker_id));
     Cgroups::remove(cgroups);

@@ -65,7 +65,6 @@ class SandboxRuntime : public WorkerRuntime {
     std::vector<std::pair<std::string, PidFile>> known_bodies() const;  // of this installation
     void supervise(std::string worker_id, PidFile file, std::shared_ptr<process::Child> child);
     Task<void> wait_for_end(std::string worker_id, PidFile file, std::shared_ptr<process::Child> child);
-    Task<bool> end_all_of(int uid);
     Task<void> end_processes(PidFile file, std::chrono::milliseconds grace);
     Result<void> signal_tree(const std::string& worker_id, int number) const;
     void report(BodyEnd end);

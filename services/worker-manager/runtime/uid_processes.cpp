@@ -31,10 +31,4 @@ bool lives_as(int pid, int uid) {
     return status.contains(fmt::format("\nUid:\t{}\t", uid)) && !status.contains("\nState:\tZ");
 }
 
-std::vector<int> processes_of(int uid) {
-    auto pids = process_ids();
-    std::erase_if(pids, [uid](int pid) { return !lives_as(pid, uid); });
-    return pids;
-}
-
 }  // namespace codegen::worker_manager

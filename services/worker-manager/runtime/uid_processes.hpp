@@ -1,4 +1,4 @@
-// The processes of one uid, as /proc shows them. A zombie is nobody's.
+// The processes of this machine and whose they are, as /proc shows them. A zombie is nobody's.
 #pragma once
 #include <string>
 #include <string_view>
@@ -8,7 +8,6 @@ namespace codegen::worker_manager {
 
 std::vector<int> process_ids();
 bool lives_as(int pid, int uid);
-std::vector<int> processes_of(int uid);
 std::string proc_text(int pid, std::string_view file);  // of /proc/<pid>/<file>; "": it has gone, or may not be read
 
 }  // namespace codegen::worker_manager
