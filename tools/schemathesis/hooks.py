@@ -14,6 +14,7 @@ REASONS = [
     r"^was used with another method, address or body$",
     r"^a key of type system belongs to no project",
     r"differs from the id in the path$",
+    r"^is \"[^\"]*\": expected a UUID$",  # a message's request_id: any text in a stream, the key of what is kept here
     r"but the address names ",
     r"expected http://HOST:PORT, https://HOST:PORT or http\+unix:///PATH$",  # parsed, not matched
 ]
